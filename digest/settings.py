@@ -1,0 +1,215 @@
+"""digest.toml, `DIGEST_*` variables and a secrets directory become one frozen `Settings`.
+
+A variable beats digest.toml, a file in the secrets directory (`DIGEST_SECRETS`, systemd's `CREDENTIALS_DIRECTORY`, or
+/run/secrets; a file's name is that of the setting, such as `smtp_password`) beats neither and fills what both left out.
+Secrets are refused in digest.toml. Every problem is reported at once, as `where: name: what is wrong`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from digest.errors import SettingsError
+
+SECRETS = ("secret_key", "smtp_password", "database_password")
+"""Settings that may stand in a variable or in the secrets directory, never in digest.toml."""
+
+
+def _words(value: object) -> object:
+    """`"a, b"` from a variable and `["a", "b"]` from TOML are the same list."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ValueError("must be an http or https address, such as https://digest.example.org")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return url.rstrip("/")
+
+
+def _smtp(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ValueError("must look like smtp://user@mail.example.org:587 or smtps://mail.example.org:465")
+    if parts.password:
+        raise ValueError("must not hold the password; put it into DIGEST_SMTP_PASSWORD or the secrets directory")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is no number from 1 to 65535") from None
+    return url
+
+
+def _no_break(text: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Url = Annotated[str, AfterValidator(_base)]
+Line = Annotated[str, AfterValidator(_no_break)]
+
+
+class Feed(BaseModel):
+    """One RSS or Atom address of digest.toml's `[[feeds]]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[\w .-]{1,40}$")]
+    """How it is called in mails and in `digest status`."""
+    url: Url
+
+
+class Settings(BaseModel):
+    """Everything an operator may set; the defaults serve one person on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Path()
+    """Where digest.toml, subscribers.yaml, templates/ and var/ are looked for."""
+    database_url: str = "sqlite:///var/digest.sqlite"
+    database_password: str = ""
+    roster: Path = Path("subscribers.yaml")
+    smtp_url: Annotated[str, AfterValidator(_smtp)] | None = None
+    """None: mail goes into `mailbox` instead."""
+    smtp_password: str = ""
+    smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
+    """Connections to the relay at once, each reused."""
+    smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    mailbox: Path = Path("var/mailbox")
+    sender: Line = "Paper Digest <digest@localhost>"
+    reply_to: Line = ""
+    postal_address: Line = ""
+    """Stands in the footer; laws on bulk mail ask for it."""
+    public_url: Url = "http://127.0.0.1:8000"
+    secret_key: Words = ()
+    """Signs links; newest first, older ones stay valid."""
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    sources: Words = ("huggingface", "arxiv")
+    huggingface_url: Url = "https://huggingface.co"
+    arxiv_feed_url: Url = "https://rss.arxiv.org"
+    arxiv_api_url: Url = "https://export.arxiv.org"
+    arxiv_categories: Words = ("cs.AI", "cs.CL", "cs.CV", "cs.LG")
+    feeds: tuple[Feed, ...] = ()
+    contact: Line = ""
+    """An address or URL named in the User-Agent, so that an upstream can reach the operator."""
+    unknown: Literal["resend", "hold"] = "resend"
+    """What to do with a delivery that may or may not have arrived."""
+
+    def path(self, path: Path) -> Path:
+        """*path* as seen from `home`."""
+        return self.home / path
+
+    @property
+    def resolved_database_url(self) -> str:
+        """`database_url` with a relative SQLite file placed under `home`."""
+        prefix = "sqlite:///"
+        if self.database_url.startswith(prefix):
+            return prefix + str((self.home / self.database_url.removeprefix(prefix)).absolute())
+        return self.database_url
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the three places; *overrides* (from the command line) beat them all.
+
+    Raises:
+        SettingsError: with every problem that was found.
+    """
+    environ = os.environ if environ is None else environ
+    home = Path(environ.get("DIGEST_HOME") or ".")
+    file = home / "digest.toml"
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    where: dict[str, str] = {}
+
+    def take(found: Mapping[str, Any], place: str) -> None:
+        values.update(found)
+        where.update(dict.fromkeys(found, place))
+
+    take(_from_secrets(environ), "secrets")
+    take(_from_toml(file, problems), str(file))
+    for name, value in _from_environment(environ).items():
+        take({name: value}, f"DIGEST_{name.upper()}")
+    take(overrides | {"home": home}, "command line")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_problem(e, where) for e in error.errors(include_url=False)]
+    if problems:
+        raise SettingsError(*problems)
+    return settings
+
+
+def secret_keys(settings: Settings) -> tuple[str, ...]:
+    """The keys that sign links, newest first; made and kept in `var/secret_key` when none is set."""
+    if settings.secret_key:
+        return settings.secret_key
+    file = settings.home / "var" / "secret_key"
+    try:
+        return (file.read_text().strip(),)
+    except FileNotFoundError:
+        pass
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was quicker
+        return (file.read_text().strip(),)
+    key = secrets.token_urlsafe(32)
+    with os.fdopen(handle, "w") as out:
+        out.write(key)
+    return (key,)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Names this program knows; `DIGEST_HOME` and those of other tools are not settings."""
+    names = {f"DIGEST_{name.upper()}": name for name in Settings.model_fields if name not in {"home", "feeds"}}
+    return {name: environ[variable] for variable, name in names.items() if environ.get(variable)}
+
+
+def _from_toml(file: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{file}: {error}")
+        return {}
+    for name in SECRETS:
+        if values.pop(name, None) is not None:
+            problems.append(
+                f"{file}: {name}: secrets do not belong into this file; "
+                f"set DIGEST_{name.upper()} or put a file named {name} into the secrets directory"
+            )
+    if urlsplit(str(values.get("database_url", ""))).password:
+        problems.append(f"{file}: database_url: must not hold a password; set DIGEST_DATABASE_PASSWORD")
+    return values
+
+
+def _from_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    folder = environ.get("DIGEST_SECRETS") or environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
+    files = {name: Path(folder) / name for name in SECRETS}
+    return {name: file.read_text().strip() for name, file in files.items() if file.is_file()}
+
+
+def _problem(error: Any, where: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where.get(name, 'digest.toml')}: {path}: no such setting; see the README for the list"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    shown = "" if name in SECRETS else f" (it is {error['input']!r})"
+    return f"{where.get(name, name)}: {path}: {text}{shown}"

