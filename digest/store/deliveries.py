@@ -1,0 +1,368 @@
+"""The outbox: at most one digest per subscriber and issue, and none forgotten.
+
+Planning inserts a row under `UNIQUE (subscriber_id, issue)` and may be repeated. Sending is two-phase: a worker
+*claims* a row with a lease, commits `in_data` before the first byte of the body, and marks the outcome. A claim whose
+lease ran out is simply claimed again; an `in_data` row whose lease ran out becomes `unknown`: perhaps delivered. Every
+mark is fenced by the owner of the claim, so that a worker that lost its lease changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from digest.models import Delivery, DeliveryState, Digest, Origin, Paper, Subscriber, SubscriberState
+from digest.store import codec, schema
+from digest.store.engine import Database
+
+LIFE = timedelta(hours=20)
+"""A digest older than this is superseded, not sent late."""
+
+LEASE = timedelta(minutes=5)
+"""How long a claim holds; many times what one batch takes."""
+
+RECEIVED = (
+    DeliveryState.SENT,
+    DeliveryState.IN_DATA,
+    DeliveryState.UNKNOWN,
+    DeliveryState.PLANNED,
+    DeliveryState.CLAIMED,
+    DeliveryState.DEFERRED,
+)
+"""Their papers count as seen by the reader; those of a digest that never left do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this worker may send now."""
+
+    id: int
+    digest: Digest
+    allowed: bool
+    """False when the subscriber left or paused after planning."""
+    attempts: int
+    resends: int
+    """How often it was sent again after an unknown end."""
+    sha256: str
+    """Of the bytes of an earlier attempt, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    id: int
+    state: DeliveryState
+    at: datetime
+    reply: str = ""
+    ready_at: datetime | None = None
+    """When to try again; only for DEFERRED, PLANNED and UNKNOWN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The body of a message is about to go out."""
+
+    id: int
+    sha256: str
+    message_id: str
+
+
+class Deliveries:
+    """The deliveries of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- planning
+
+    def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
+        """Record *digests*, and when each subscriber is due next; returns how many issues were new.
+
+        A digest without picks is recorded as EMPTY. An issue that exists stays as it is.
+        """
+        with self._database.writing() as connection:
+            numbers = self._freeze(connection, digests)
+            rows = [_planned(digest, numbers) for digest in digests]
+            new = 0
+            if rows:
+                insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
+                new = len(connection.execute(insert.returning(schema.deliveries.c.id), rows).all())
+            issues = {digest.subscriber.id: digest.issue for digest in digests}
+            self._advance(connection, due, issues)
+        return new
+
+    def _freeze(self, connection: sa.Connection, digests: Sequence[Digest]) -> dict[str, int]:
+        """Keep the picked papers as they are now; returns paper id -> number."""
+        papers = {codec.edition(pick.paper): pick.paper for digest in digests for pick in digest.picks}
+        p = schema.papers.c
+        numbers: dict[str, int] = {}
+        ids = sorted({paper.id for paper in papers.values()})
+        for start in range(0, len(ids), 500):
+            rows = connection.execute(sa.select(p.id, p.no).where(p.id.in_(ids[start : start + 500])))
+            numbers |= {row.id: row.no for row in rows}
+        values = [
+            {"id": edition, "paper_no": numbers[paper.id], "data": codec.papers.dump(paper)}
+            for edition, paper in papers.items()
+        ]
+        if values:
+            connection.execute(self._database.insert(schema.editions).on_conflict_do_nothing(), values)
+        return numbers
+
+    def _advance(self, connection: sa.Connection, due: Mapping[int, datetime], issues: Mapping[int, date]) -> None:
+        s = schema.subscribers
+        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in due.items()]
+        if rows:
+            connection.execute(
+                s.update()
+                .where(s.c.id == sa.bindparam("b_id"), s.c.next_due_at.is_not(None))
+                .values(
+                    next_due_at=sa.bindparam("b_due"),
+                    last_issue=sa.func.coalesce(sa.bindparam("b_issue", type_=sa.Date), s.c.last_issue),
+                ),
+                rows,
+            )
+
+    # -- sending
+
+    def claim(self, now: datetime, owner: str, limit: int, lease: timedelta = LEASE) -> list[Claim]:
+        """Take at most *limit* deliveries that are ready, for as long as *lease*; the longest waiting first."""
+        d = schema.deliveries.c
+        ready = (
+            sa.select(d.id)
+            .where(d.ready_at <= now, d.state != DeliveryState.IN_DATA.value)
+            .order_by(d.ready_at, d.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("ready")
+            .prefix_with("MATERIALIZED", dialect="postgresql")
+        )
+        take = (
+            schema.deliveries.update()
+            .where(d.id.in_(sa.select(ready.c.id)))
+            .values(state=DeliveryState.CLAIMED.value, owner=owner, ready_at=now + lease, attempts=d.attempts + 1)
+            .returning(schema.deliveries)
+        )
+        with self._database.writing() as connection:
+            rows = [dict(row) for row in connection.execute(take).mappings()]
+            return sorted(self._claims(connection, rows), key=lambda claim: claim.id)
+
+    def _claims(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
+        s = schema.subscribers.c
+        query = sa.select(s.id, s.token, s.state, s.origin).where(s.id.in_({row["subscriber_id"] for row in rows}))
+        people = {row.id: row for row in connection.execute(query)}
+        content = {row["id"]: codec.contents.load(row["content"]) for row in rows}
+        papers = self._editions(connection, (pick.paper.id for c in content.values() for pick in c.picks))
+        return [
+            Claim(
+                id=row["id"],
+                digest=_digest(row, content[row["id"]], people[row["subscriber_id"]], papers),
+                allowed=people[row["subscriber_id"]].state == SubscriberState.ACTIVE,
+                attempts=row["attempts"],
+                resends=row["resends"],
+                sha256=row["sha256"],
+            )
+            for row in rows
+        ]
+
+    def _editions(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, Paper]:
+        e = schema.editions.c
+        wanted = sorted(set(ids))
+        found: dict[str, Paper] = {}
+        for start in range(0, len(wanted), 500):
+            rows = connection.execute(sa.select(e.id, e.data).where(e.id.in_(wanted[start : start + 500])))
+            found |= {row.id: codec.papers.load(row.data) for row in rows}
+        return found
+
+    def begin(self, beginnings: Sequence[Beginning], owner: str) -> set[int]:
+        """Commit that these bodies are about to go out; returns the ids of those that may.
+
+        Not among them: a claim that was lost, and a subscriber who left or paused since.
+        """
+        d, s = schema.deliveries.c, schema.subscribers.c
+        ids = [b.id for b in beginnings]
+        mine = sa.and_(d.id == sa.bindparam("b_id"), d.owner == owner, d.state == DeliveryState.CLAIMED.value)
+        allowed = sa.exists().where(s.id == d.subscriber_id, s.state == SubscriberState.ACTIVE.value)
+        mark = (
+            schema.deliveries.update()
+            .where(mine, allowed)
+            .values(
+                state=DeliveryState.IN_DATA.value, sha256=sa.bindparam("b_sha"), message_id=sa.bindparam("b_message_id")
+            )
+        )
+        values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
+        began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
+        with self._database.writing() as connection:
+            connection.execute(mark, values)
+            return set(connection.scalars(began))
+
+    def finish(self, outcomes: Sequence[Outcome], owner: str) -> None:
+        """Mark how attempts ended; a claim that was lost meanwhile is left alone."""
+        d = schema.deliveries.c
+        mark = (
+            schema.deliveries.update()
+            .where(d.id == sa.bindparam("b_id"), d.owner == owner)
+            .values(
+                state=sa.bindparam("b_state"),
+                ready_at=sa.bindparam("b_ready"),
+                sent_at=sa.bindparam("b_sent"),
+                reply=sa.bindparam("b_reply"),
+                resends=d.resends + sa.bindparam("b_resend"),
+                owner="",
+            )
+        )
+        values = [
+            {
+                "b_id": o.id,
+                "b_state": o.state.value,
+                "b_ready": o.ready_at,
+                "b_sent": o.at if o.state == DeliveryState.SENT else None,
+                "b_reply": o.reply[:500],
+                "b_resend": int(o.state == DeliveryState.UNKNOWN and o.ready_at is not None),
+            }
+            for o in outcomes
+        ]
+        if values:
+            with self._database.writing() as connection:
+                connection.execute(mark, values)
+
+    def recover(self, now: datetime, policy: Literal["resend", "hold"], *, alone: bool = False) -> int:
+        """Turn bodies that nobody is sending any more into `unknown`, expire what is too old; returns the unknowns.
+
+        Args:
+            now: the moment.
+            policy: "resend" makes an unknown ready for one more attempt within its life; "hold" leaves it.
+            alone: a lock proves that no other worker lives, so that leases need not run out.
+        """
+        d = schema.deliveries.c
+        orphaned = sa.true() if alone else d.ready_at <= now
+        unknown = DeliveryState.UNKNOWN.value
+        again = sa.and_(sa.literal(policy == "resend"), d.resends == 0)
+        update = schema.deliveries.update()
+        with self._database.writing() as connection:
+            in_data = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.IN_DATA.value, orphaned)
+            lost = connection.execute(
+                update.where(in_data).values(
+                    state=unknown,
+                    ready_at=sa.case((again, sa.bindparam("b_now", now, schema.Moment)), else_=None),
+                    resends=sa.case((again, 1), else_=d.resends),
+                    owner="",
+                )
+            ).rowcount
+            if alone:
+                claimed = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.CLAIMED.value)
+                connection.execute(update.where(claimed).values(state=DeliveryState.PLANNED.value, ready_at=now))
+            old = sa.and_(d.ready_at <= now, d.expires_at <= now, d.state != DeliveryState.IN_DATA.value)
+            connection.execute(
+                update.where(old).values(
+                    state=sa.case((d.state == unknown, unknown), else_=DeliveryState.EXPIRED.value), ready_at=None
+                )
+            )
+        return lost
+
+    # -- looking
+
+    def seen(self, subscriber_ids: Iterable[int], since: date) -> dict[int, dict[str, date]]:
+        """What each subscriber was sent in issues from *since* on: paper id -> the last issue that had it."""
+        d, p = schema.deliveries.c, schema.papers.c
+        ids = sorted(set(subscriber_ids))
+        query = (
+            sa.select(d.subscriber_id, d.issue, d.papers)
+            .where(d.subscriber_id.in_(ids), d.issue >= since, d.state.in_([s.value for s in RECEIVED]))
+            .order_by(d.issue)
+        )
+        by_number: dict[int, dict[int, date]] = {i: {} for i in ids}
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                by_number[row.subscriber_id].update(dict.fromkeys(codec.unpack(row.papers), row.issue))
+            numbers = sorted({no for seen in by_number.values() for no in seen})
+            names: dict[int, str] = {}
+            for start in range(0, len(numbers), 500):
+                rows = connection.execute(sa.select(p.no, p.id).where(p.no.in_(numbers[start : start + 500])))
+                names |= {row.no: row.id for row in rows}
+        return {i: {names[no]: day for no, day in seen.items() if no in names} for i, seen in by_number.items()}
+
+    def find(self, subscriber_id: int, issue: date) -> tuple[Delivery, Digest | None] | None:
+        """One subscriber's delivery of one issue, with its digest while that is kept."""
+        d = schema.deliveries.c
+        query = sa.select(schema.deliveries).where(d.subscriber_id == subscriber_id, d.issue == issue)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                return None
+            claims = self._claims(connection, [dict(row)]) if row["content"] is not None else []
+            return _delivery(dict(row)), claims[0].digest if claims else None
+
+    def counts(self, since: date | None = None) -> dict[str, int]:
+        """How many are in each state, of all issues or of those from *since* on."""
+        d = schema.deliveries.c
+        query = sa.select(d.state, sa.func.count().label("number")).group_by(d.state).order_by(d.state)
+        if since is not None:
+            query = query.where(d.issue >= since)
+        with self._database.reading() as connection:
+            return {row.state: row.number for row in connection.execute(query)}
+
+    def oldest_ready(self) -> datetime | None:
+        """Since when the longest waiting delivery could go out."""
+        with self._database.reading() as connection:
+            moment: datetime | None = connection.scalar(sa.select(sa.func.min(schema.deliveries.c.ready_at)))
+            return moment
+
+    def recent(self, limit: int, state: DeliveryState | None = None) -> list[tuple[Delivery, str]]:
+        """The latest *limit* deliveries and their subscribers' addresses, newest first."""
+        d, s = schema.deliveries.c, schema.subscribers.c
+        query = (
+            sa.select(schema.deliveries, s.email)
+            .join(schema.subscribers, s.id == d.subscriber_id)
+            .order_by(d.id.desc())
+            .limit(limit)
+        )
+        if state is not None:
+            query = query.where(d.state == state.value)
+        with self._database.reading() as connection:
+            return [(_delivery(dict(row)), row["email"]) for row in connection.execute(query).mappings()]
+
+
+def _planned(digest: Digest, numbers: Mapping[str, int]) -> dict[str, Any]:
+    state = DeliveryState.PLANNED if digest.picks else DeliveryState.EMPTY
+    interests = replace(digest.subscriber.interests, liked=(), disliked=())
+    content = codec.Content(
+        profile=replace(digest.subscriber.profile, interests=interests),
+        picks=tuple(codec.refer(pick, codec.edition(pick.paper)) for pick in digest.picks),
+        considered=digest.considered,
+        sources=digest.sources,
+        since=digest.since.isoformat() if digest.since else "",
+    )
+    return {
+        "subscriber_id": digest.subscriber.id,
+        "issue": digest.issue,
+        "state": state.value,
+        "planned_at": digest.planned_at,
+        "expires_at": digest.planned_at + LIFE,
+        "ready_at": digest.planned_at if digest.picks else None,
+        "papers": codec.pack(numbers[pick.paper.id] for pick in digest.picks),
+        "content": codec.contents.dump(content),
+    }
+
+
+def _digest(row: Mapping[str, Any], content: codec.Content, person: Any, papers: Mapping[str, Paper]) -> Digest:
+    return Digest(
+        subscriber=Subscriber(
+            person.id, person.token, content.profile, SubscriberState(person.state), Origin(person.origin)
+        ),
+        issue=row["issue"],
+        planned_at=row["planned_at"],
+        picks=tuple(replace(pick, paper=papers[pick.paper.id]) for pick in content.picks),
+        considered=content.considered,
+        sources=content.sources,
+        since=date.fromisoformat(content.since) if content.since else None,
+    )
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    names = ("id", "subscriber_id", "issue", "planned_at", "attempts", "ready_at", "sent_at", "message_id", "reply")
+    return Delivery(**{name: row[name] for name in names}, state=DeliveryState(row["state"]), sha256=row["sha256"])

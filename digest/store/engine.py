@@ -1,0 +1,125 @@
+"""The database: how it is opened, how a transaction begins, and how its schema is brought up to date.
+
+SQLite runs with `synchronous=FULL` (a lost "sent" mark is a second mail) and with WAL only from 3.51.3 on: earlier
+versions can corrupt a WAL file when two connections write and checkpoint at the same instant (sqlite.org/wal.html,
+"the WAL-reset bug"). Writers take the lock when they begin, so that they wait instead of failing half way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest.errors import SettingsError
+
+HEAD = "0001"
+"""The newest revision in migrations/versions."""
+
+JOURNAL = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "TRUNCATE"
+
+
+class Database:
+    """Transactions on one database, SQLite or PostgreSQL."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent view; changes nothing."""
+        with self.engine.connect() as connection:
+            yield connection.execution_options(reading=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """All or nothing; SQLite's write lock is held from the start."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that knows `on_conflict_do_…` in this database's dialect."""
+        return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def connect(url: str, password: str = "") -> Database:
+    """Open the database at *url* and bring its schema up to date.
+
+    Raises:
+        SettingsError: the URL, the driver or the server is not usable.
+    """
+    engine = create_engine(url, password)
+    try:
+        _migrate(engine)
+    except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
+        raise SettingsError(f"DIGEST_DATABASE_URL: cannot use {engine.url!r}: {error.orig or error}") from error
+    return Database(engine)
+
+
+def create_engine(url: str, password: str = "") -> sa.Engine:
+    """An engine with the settings that this program relies on; makes the folder of an SQLite file."""
+    try:
+        parsed = sa.make_url(url)
+        if password:
+            parsed = parsed.set(password=password)
+        if parsed.get_backend_name() == "postgresql":
+            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        if parsed.get_backend_name() != "sqlite":
+            raise SettingsError(f"DIGEST_DATABASE_URL: {parsed.get_backend_name()} is neither sqlite nor postgresql")
+    except sa.exc.ArgumentError as error:
+        raise SettingsError(f"DIGEST_DATABASE_URL: {error}") from error
+    except ModuleNotFoundError as error:
+        raise SettingsError("DIGEST_DATABASE_URL: PostgreSQL needs the extra: pip install 'digest[cluster]'") from error
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, below
+    connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute(f"PRAGMA journal_mode={JOURNAL}")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def revision(engine: sa.Engine) -> str | None:
+    """The revision of the database's schema; None for an empty one."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return found
+
+
+def _migrate(engine: sa.Engine) -> None:
+    if revision(engine) == HEAD:  # the common case, without the time to import Alembic
+        return
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # two workers that start at once migrate one after the other
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7421)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,227 @@
+"""Papers, where and when they were listed, and what the public thought of them over time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest.models import Candidate, Listing, ListingKind, Paper, Signal
+from digest.store import codec, schema
+from digest.store.engine import Database
+
+BLOCK = 500
+"""Ids in one IN list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What `add` did with a pull."""
+
+    listings: int
+    new: int
+    """Papers never heard of before."""
+    merged: int
+    """Papers that another source had brought already."""
+
+
+def merge(known: Paper, heard: Paper) -> Paper:
+    """One paper from two accounts of it: what is missing is filled in, and the longer abstract is kept.
+
+    The identity, and the byline once there is one, stay those of the first account.
+    """
+    changes: dict[str, Any] = {
+        f.name: getattr(heard, f.name)
+        for f in fields(Paper)
+        if getattr(heard, f.name) and not getattr(known, f.name) and f.name != "id"
+    }
+    if len(heard.abstract) > len(known.abstract):
+        changes["abstract"] = heard.abstract
+    if set(heard.categories) > set(known.categories):
+        changes["categories"] = heard.categories
+    return replace(known, **changes) if changes else known
+
+
+class Papers:
+    """The papers, listings and readings of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, listings: Sequence[Listing], now: datetime) -> Stored:
+        """Keep what a source showed; saying the same twice changes nothing."""
+        with self._database.writing() as connection:
+            writer = _Writer(self._database, connection, now)
+            for block in _blocks(listings):
+                writer.add(block)
+            return Stored(len(listings), writer.new, writer.merged)
+
+    def add_looked_up(self, papers: Iterable[Paper], now: datetime) -> None:
+        """Keep papers that a reader named, which no source listed: they are known, but no news."""
+        rows = [
+            {"id": p.id, "doi": p.doi or None, "first_seen": now, "data": codec.papers.dump(p)}
+            for p in {p.id: p for p in papers}.values()
+        ]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(self._database.insert(schema.papers).on_conflict_do_nothing(), rows)
+
+    def candidates(self, since: datetime, now: datetime) -> list[Candidate]:
+        """What became news since *since*, as known at *now*; oldest first."""
+        p = schema.papers.c
+        fresh = sa.and_(p.fresh_at >= since, p.fresh_at <= now, p.news_at <= now)
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(p.no, p.id, p.data, p.first_seen, p.news_at).where(fresh)).all()
+            listed = _grouped(connection, schema.listings, "listed_at", fresh, now)
+            read = _grouped(connection, schema.readings, "at", fresh, now)
+        found = [
+            Candidate(
+                paper=codec.papers.load(row.data),
+                listed_at=row.news_at,
+                sources=tuple(dict.fromkeys(r.source for r in listed[row.no] if r.kind != ListingKind.UPDATE)),
+                signals=tuple(Signal(r.at, r.upvotes, r.comments, r.stars) for r in read[row.no]),
+                first_seen=row.first_seen,
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda c: (c.listed_at, c.paper.id))
+
+    def by_id(self, ids: Iterable[str]) -> dict[str, Paper]:
+        """The known ones of *ids*."""
+        p = schema.papers.c
+        found: dict[str, Paper] = {}
+        with self._database.reading() as connection:
+            for block in _blocks(sorted(set(ids))):
+                rows = connection.execute(sa.select(p.id, p.data).where(p.id.in_(block)))
+                found |= {row.id: codec.papers.load(row.data) for row in rows}
+        return found
+
+    def count(self) -> int:
+        """How many papers are known."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(schema.papers)) or 0
+
+    def newest(self, limit: int) -> Iterator[Paper]:
+        """The latest *limit* papers that were news, newest first: the ground for word statistics."""
+        p = schema.papers.c
+        query = sa.select(p.data).where(p.news_at.is_not(None)).order_by(p.news_at.desc(), p.no.desc()).limit(limit)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                yield codec.papers.load(row.data)
+
+
+class _Writer:
+    """One transaction's worth of listings."""
+
+    def __init__(self, database: Database, connection: sa.Connection, now: datetime) -> None:
+        self._insert, self._connection, self._now = database.insert, connection, now
+        self.new = self.merged = 0
+
+    def add(self, listings: Sequence[Listing]) -> None:
+        known = self._known([listing.paper for listing in listings])
+        by_doi = {listing.paper.doi: listing.paper.id for listing in listings if listing.paper.doi}
+        heard: dict[str, list[Listing]] = defaultdict(list)
+        for listing in listings:
+            row = known.get(listing.paper.id) or known.get(listing.paper.doi)
+            heard[row["id"] if row else by_doi.get(listing.paper.id, listing.paper.id)].append(listing)
+        numbers = self._papers(heard, {row["id"]: row for row in known.values()})
+        self._listings(heard, numbers)
+        self._readings(heard, numbers)
+
+    def _known(self, papers: Sequence[Paper]) -> dict[str, dict[str, Any]]:
+        """Stored rows by id and by DOI."""
+        p = schema.papers.c
+        ids, dois = {x.id for x in papers}, {x.doi or x.id for x in papers}
+        query = sa.select(schema.papers).where(p.id.in_(ids | dois) | p.doi.in_(ids | dois))
+        rows = [dict(row) for row in self._connection.execute(query).mappings()]
+        return {row["doi"]: row for row in rows if row["doi"]} | {row["id"]: row for row in rows}
+
+    def _papers(self, heard: Mapping[str, list[Listing]], known: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+        inserts, updates, numbers = [], [], {}
+        for paper_id, listings in heard.items():
+            row = known.get(paper_id)
+            paper = codec.papers.load(row["data"]) if row else listings[0].paper
+            for listing in listings:
+                paper = merge(paper, listing.paper)
+            values = {"doi": paper.doi or None, "data": codec.papers.dump(paper), **self._news(listings, row)}
+            if row is None:
+                inserts.append({"id": paper_id, "first_seen": self._now, **values})
+                continue
+            numbers[paper_id] = row["no"]
+            if any(row[name] != value for name, value in values.items()):
+                updates.append({"b_no": row["no"], **values})
+        if updates:
+            update = schema.papers.update().where(schema.papers.c.no == sa.bindparam("b_no"))
+            self._connection.execute(update, updates)
+        if inserts:
+            self.new += len(inserts)
+            returned = self._connection.execute(
+                self._insert(schema.papers).returning(schema.papers.c.no, schema.papers.c.id), inserts
+            )
+            numbers |= {row.id: row.no for row in returned}
+        return numbers
+
+    def _news(self, listings: Sequence[Listing], row: Mapping[str, Any] | None) -> dict[str, datetime | None]:
+        """A later listing that is no update makes the paper news again."""
+        before: datetime | None = row["news_at"] if row else None
+        latest = max((x.listed_at for x in listings if x.kind != ListingKind.UPDATE), default=None)
+        if latest is None or (before is not None and latest <= before):
+            return {"news_at": before, "fresh_at": row["fresh_at"] if row else None}
+        return {"news_at": latest, "fresh_at": self._now}
+
+    def _listings(self, heard: Mapping[str, list[Listing]], numbers: Mapping[str, int]) -> None:
+        table = schema.listings.c
+        others = sa.select(table.paper_no, table.source).where(table.paper_no.in_(set(numbers.values())))
+        sources: dict[int, set[str]] = defaultdict(set)
+        for row in self._connection.execute(others):
+            sources[row.paper_no].add(row.source)
+        rows = []
+        for paper_id, listings in heard.items():
+            no = numbers[paper_id]
+            for x in listings:
+                self.merged += bool(sources[no]) and x.source not in sources[no]
+                sources[no].add(x.source)
+                rows.append({"paper_no": no, "source": x.source, "listed_at": x.listed_at, "kind": x.kind.value})
+        self._connection.execute(self._insert(schema.listings).on_conflict_do_nothing(), rows)
+
+    def _readings(self, heard: Mapping[str, list[Listing]], numbers: Mapping[str, int]) -> None:
+        rows = [
+            {
+                "paper_no": numbers[paper_id],
+                "source": x.source,
+                "at": x.signal.at.astimezone(UTC),
+                "upvotes": x.signal.upvotes,
+                "comments": x.signal.comments,
+                "stars": x.signal.stars,
+            }
+            for paper_id, listings in heard.items()
+            for x in listings
+            if x.signal
+        ]
+        if rows:
+            self._connection.execute(self._insert(schema.readings).on_conflict_do_nothing(), rows)
+
+
+def _grouped(
+    connection: sa.Connection, table: sa.Table, when: str, fresh: sa.ColumnElement[bool], now: datetime
+) -> dict[int, list[Any]]:
+    """The rows of *table* that belong to fresh papers, up to *now*, by paper and in order of time."""
+    query = (
+        sa.select(table)
+        .join(schema.papers, schema.papers.c.no == table.c.paper_no)
+        .where(fresh, table.c[when] <= now)
+        .order_by(table.c[when], table.c.source)
+    )
+    groups: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        groups[row.paper_no].append(row)
+    return groups
+
+
+def _blocks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), BLOCK):
+        yield values[start : start + BLOCK]

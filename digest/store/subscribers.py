@@ -1,0 +1,325 @@
+"""People: who they are, what they want, and when their next issue is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+import sqlalchemy as sa
+from email_validator import EmailNotValidError, validate_email
+
+from digest.due import next_due
+from digest.errors import UsageError
+from digest.models import Origin, Profile, Schedule, Subscriber, SubscriberState
+from digest.store import codec, schema
+from digest.store.engine import Database
+
+TokenOf = Callable[[str], str]
+"""Makes the opaque public id of a new subscriber from the normalised address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """What synchronising a roster changed."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    """Still named by the roster, but they unsubscribed themselves: nothing is sent."""
+    elsewhere: tuple[str, ...] = ()
+    """Signed up on the web: the roster's entry is ignored."""
+
+
+def address(text: str) -> str:
+    """*text* as a deliverable address in normal form.
+
+    Raises:
+        UsageError: it is none; the text says why.
+    """
+    try:
+        return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized
+    except EmailNotValidError as error:
+        raise UsageError(f"{text!r} is not an e-mail address: {error}") from error
+
+
+def key_of(email: str) -> str:
+    """What two spellings of one address have in common."""
+    return email.casefold()
+
+
+class Subscribers:
+    """The subscribers of a database."""
+
+    def __init__(self, database: Database, token_of: TokenOf) -> None:
+        self._database = database
+        self._token_of = token_of
+
+    def sync(self, roster: Sequence[Profile], now: datetime) -> Sync:
+        """Make the store agree with *roster*, in one transaction.
+
+        The roster is the operator's word on the people it names; unsubscribing is the reader's, and stands.
+        """
+        wanted = {key_of(profile.email): profile for profile in roster}
+        with self._database.writing() as connection:
+            named = set(wanted)
+            known = {row["email_key"]: row for row in self._of_roster(connection, named)}
+            added = [profile for key, profile in wanted.items() if key not in known]
+            elsewhere = [r["email"] for r in known.values() if r["origin"] == Origin.WEB]
+            left = [
+                r["email"]
+                for r in known.values()
+                if r["state"] == SubscriberState.UNSUBSCRIBED and r["email_key"] in named
+            ]
+            changed = [
+                profile.email
+                for key, profile in wanted.items()
+                if key in known and self._update(connection, known[key], profile, now)
+            ]
+            gone = [
+                row
+                for key, row in known.items()
+                if key not in wanted and row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED
+            ]
+            for row in gone:
+                self._set_state(connection, row["id"], SubscriberState.REMOVED, None)
+            self._insert(connection, added, Origin.FILE, now)
+        return Sync(
+            tuple(profile.email for profile in added),
+            tuple(changed),
+            tuple(row["email"] for row in gone),
+            tuple(left),
+            tuple(elsewhere),
+        )
+
+    def add(self, profile: Profile, now: datetime, origin: Origin = Origin.OPERATOR) -> bool:
+        """Enter or change one person; True when they are new.
+
+        Raises:
+            UsageError: they unsubscribed, and only they can undo that; or the roster names them.
+        """
+        with self._database.writing() as connection:
+            row = self._row(connection, profile.email)
+            if row is None:
+                self._insert(connection, [profile], origin, now)
+                return True
+            if row["state"] == SubscriberState.UNSUBSCRIBED:
+                raise UsageError(f"{profile.email} unsubscribed; only they can subscribe again")
+            if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:
+                raise UsageError(f"{profile.email} stands in the roster; change the entry there")
+            self._update(connection, row | {"origin": Origin.FILE.value}, profile, now, origin)
+            return False
+
+    def set_state(self, email: str, state: SubscriberState, now: datetime, until: date | None = None) -> Subscriber:
+        """Pause, resume, remove or unsubscribe one person.
+
+        Raises:
+            UsageError: nobody has that address.
+        """
+        with self._database.writing() as connection:
+            row = self._row(connection, email)
+            if row is None:
+                raise UsageError(f"nobody with the address {email!r}; `digest subscribers list` shows who there is")
+            schedule = _profile(row).schedule
+            due = next_due(schedule, now, row["last_issue"]) if state == SubscriberState.ACTIVE else None
+            self._set_state(connection, row["id"], state, due, until)
+            return _subscriber(row | {"state": state, "next_due_at": due, "paused_until": until})
+
+    def resume_paused(self, now: datetime) -> int:
+        """Wake those whose pause is over; how many."""
+        s = schema.subscribers.c
+        over = sa.and_(s.state == SubscriberState.PAUSED.value, s.paused_until <= now.date())
+        with self._database.writing() as connection:
+            rows = _rows(connection, sa.select(schema.subscribers).where(over))
+            for row in rows:
+                due = next_due(_profile(row).schedule, now, row["last_issue"])
+                self._set_state(connection, row["id"], SubscriberState.ACTIVE, due)
+        return len(rows)
+
+    def get(self, email: str) -> Subscriber | None:
+        """The person with that address."""
+        with self._database.reading() as connection:
+            row = self._row(connection, email)
+        return _subscriber(row) if row else None
+
+    def by_token(self, token: str) -> Subscriber | None:
+        """The person behind a link."""
+        with self._database.reading() as connection:
+            query = sa.select(schema.subscribers).where(schema.subscribers.c.token == token)
+            rows = _rows(connection, query)
+        return _subscriber(rows[0]) if rows else None
+
+    def by_ids(self, ids: Iterable[int]) -> dict[int, Subscriber]:
+        """The people with these ids."""
+        with self._database.reading() as connection:
+            query = sa.select(schema.subscribers).where(schema.subscribers.c.id.in_(sorted(set(ids))))
+            return {row["id"]: _subscriber(row) for row in _rows(connection, query)}
+
+    def due(self, now: datetime, limit: int) -> list[Subscriber]:
+        """At most *limit* people whose issue is due, the longest waiting first."""
+        s = schema.subscribers.c
+        query = sa.select(schema.subscribers).where(s.next_due_at <= now).order_by(s.next_due_at, s.id).limit(limit)
+        with self._database.reading() as connection:
+            return [_subscriber(row) for row in _rows(connection, query)]
+
+    def postpone(self, due: Mapping[int, datetime]) -> None:
+        """Set when the next issue of these subscribers is due, without an issue now."""
+        if due:
+            update = schema.subscribers.update().where(schema.subscribers.c.id == sa.bindparam("b_id"))
+            rows = [{"b_id": subscriber_id, "next_due_at": moment} for subscriber_id, moment in due.items()]
+            with self._database.writing() as connection:
+                connection.execute(update, rows)
+
+    def everyone(self, block: int = 1000) -> Iterator[Subscriber]:
+        """All of them in the order of their ids, read in blocks."""
+        last = 0
+        while True:
+            query = (
+                sa.select(schema.subscribers)
+                .where(schema.subscribers.c.id > last)
+                .order_by(schema.subscribers.c.id)
+                .limit(block)
+            )
+            with self._database.reading() as connection:
+                rows = _rows(connection, query)
+            if not rows:
+                return
+            yield from map(_subscriber, rows)
+            last = rows[-1]["id"]
+
+    def counts(self) -> dict[str, int]:
+        """How many are in each state."""
+        s = schema.subscribers.c
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(s.state, sa.func.count().label("number")).group_by(s.state).order_by(s.state)
+            )
+            return {row.state: row.number for row in rows}
+
+    def next_due_at(self) -> datetime | None:
+        """When the next issue of anybody is due."""
+        with self._database.reading() as connection:
+            query = sa.select(sa.func.min(schema.subscribers.c.next_due_at))
+            moment: datetime | None = connection.scalar(query)
+            return moment
+
+    def categories(self) -> tuple[str, ...]:
+        """Every category that an active subscriber follows."""
+        s = schema.subscribers.c
+        active = sa.and_(s.next_due_at.is_not(None), sa.cast(s.interests, sa.Text).like('%"categories"%'))
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(s.interests).where(active)).scalars()
+            return tuple(sorted({category for row in rows for category in row.get("categories", ())}))
+
+    def _of_roster(self, connection: sa.Connection, keys: set[str]) -> list[dict[str, Any]]:
+        """Everybody whom a roster brought, and everybody with one of these keys."""
+        s = schema.subscribers.c
+        query = sa.select(schema.subscribers)
+        found = {row["email_key"]: row for row in _rows(connection, query.where(s.origin == Origin.FILE.value))}
+        rest = sorted(keys - set(found))
+        for start in range(0, len(rest), 500):
+            named = query.where(s.email_key.in_(rest[start : start + 500]))
+            found |= {row["email_key"]: row for row in _rows(connection, named)}
+        return list(found.values())
+
+    def _row(self, connection: sa.Connection, email: str) -> dict[str, Any] | None:
+        query = sa.select(schema.subscribers).where(schema.subscribers.c.email_key == key_of(email))
+        rows = _rows(connection, query)
+        return rows[0] if rows else None
+
+    def _insert(self, connection: sa.Connection, profiles: Sequence[Profile], origin: Origin, now: datetime) -> None:
+        rows = [
+            {
+                "token": self._token_of(key_of(profile.email)),
+                "email_key": key_of(profile.email),
+                "state": SubscriberState.ACTIVE.value,
+                "origin": origin.value,
+                "created_at": now,
+                "confirmed_at": now,
+                "next_due_at": next_due(profile.schedule, now),
+                **_values(profile),
+            }
+            for profile in profiles
+        ]
+        if rows:
+            connection.execute(schema.subscribers.insert(), rows)
+
+    def _update(
+        self,
+        connection: sa.Connection,
+        row: Mapping[str, Any],
+        profile: Profile,
+        now: datetime,
+        origin: Origin = Origin.FILE,
+    ) -> bool:
+        """Take over *profile* where the origin may; True when something changed."""
+        if row["origin"] == Origin.WEB or row["state"] == SubscriberState.UNSUBSCRIBED:
+            return False
+        values: dict[str, Any] = _values(profile) | {"origin": origin.value}
+        back = row["state"] == SubscriberState.REMOVED
+        if back:
+            values["state"] = SubscriberState.ACTIVE.value
+        if all(row[name] == value for name, value in values.items()):
+            return False
+        moved = any(row[name] != values[name] for name in ("zone", "at", "days"))
+        if back or (moved and row["state"] == SubscriberState.ACTIVE):
+            values["next_due_at"] = next_due(profile.schedule, now, row["last_issue"])
+        connection.execute(schema.subscribers.update().where(schema.subscribers.c.id == row["id"]).values(values))
+        return True
+
+    def _set_state(
+        self,
+        connection: sa.Connection,
+        subscriber_id: int,
+        state: SubscriberState,
+        due: datetime | None,
+        until: date | None = None,
+    ) -> None:
+        connection.execute(
+            schema.subscribers.update()
+            .where(schema.subscribers.c.id == subscriber_id)
+            .values(state=state.value, next_due_at=due, paused_until=until)
+        )
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _values(profile: Profile) -> dict[str, Any]:
+    return {
+        "email": profile.email,
+        "name": profile.name,
+        "language": profile.language,
+        "papers": profile.papers,
+        "zone": profile.schedule.zone,
+        "at": profile.schedule.at.isoformat("minutes"),
+        "days": "".join(str(day) for day in sorted(profile.schedule.days)),
+        "interests": codec.interests.dump(profile.interests),
+    }
+
+
+def _profile(row: Mapping[str, Any]) -> Profile:
+    return Profile(
+        email=row["email"],
+        name=row["name"],
+        interests=codec.interests.load(row["interests"]),
+        schedule=Schedule(row["zone"], time.fromisoformat(row["at"]), frozenset(int(day) for day in row["days"])),
+        papers=row["papers"],
+        language=row["language"],
+    )
+
+
+def _subscriber(row: Mapping[str, Any]) -> Subscriber:
+    return Subscriber(
+        id=row["id"],
+        token=row["token"],
+        profile=_profile(row),
+        state=SubscriberState(row["state"]),
+        origin=Origin(row["origin"]),
+        next_due_at=row["next_due_at"],
+        last_issue=row["last_issue"],
+        paused_until=row["paused_until"],
+    )
