@@ -204,7 +204,7 @@ def parse(text: str, name: str = "subscribers.yaml") -> Roster:
     problems = [*_repeated_keys(tree, name)]
     profiles, lines = _profiles(value, tree, name, problems)
     if problems:
-        raise SettingsError(*problems)
+        raise SettingsError(*sorted(problems, key=_in_file_order))
     return Roster(tuple(profiles), lines)
 
 
@@ -284,6 +284,10 @@ def _place(node: Any, loc: Sequence[str | int]) -> tuple[int, int]:
             break
         node = child
     return (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
+
+
+def _in_file_order(problem: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r":(\d+):(\d+): ", problem)[0])
 
 
 def _repeated_keys(node: Any, name: str) -> Iterator[str]:
