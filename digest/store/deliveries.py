@@ -178,57 +178,29 @@ class Deliveries:
             found |= {row.id: codec.papers.load(row.data) for row in rows}
         return found
 
-    def begin(self, beginnings: Sequence[Beginning], owner: str) -> set[int]:
-        """Commit that these bodies are about to go out; returns the ids of those that may.
+    def mark(self, beginnings: Sequence[Beginning], outcomes: Sequence[Outcome], owner: str) -> set[int]:
+        """Commit, together, what many workers of one process have to say; the group makes durability cheap.
 
-        Not among them: a claim that was lost, and a subscriber who left or paused since.
+        Args:
+            beginnings: bodies that are about to go out.
+            outcomes: attempts that ended.
+            owner: who claimed them; a claim that was lost meanwhile is left alone.
+
+        Returns:
+            Ids of those beginnings that may go on. Not among them: a claim that was lost, and a subscriber who left
+            or paused since.
         """
-        d, s = schema.deliveries.c, schema.subscribers.c
-        ids = [b.id for b in beginnings]
-        mine = sa.and_(d.id == sa.bindparam("b_id"), d.owner == owner, d.state == DeliveryState.CLAIMED.value)
-        allowed = sa.exists().where(s.id == d.subscriber_id, s.state == SubscriberState.ACTIVE.value)
-        mark = (
-            schema.deliveries.update()
-            .where(mine, allowed)
-            .values(
-                state=DeliveryState.IN_DATA.value, sha256=sa.bindparam("b_sha"), message_id=sa.bindparam("b_message_id")
-            )
-        )
-        values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
-        began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
         with self._database.writing() as connection:
-            connection.execute(mark, values)
+            if outcomes:
+                connection.execute(_FINISH, [_finished(outcome) | {"b_owner": owner} for outcome in outcomes])
+            if not beginnings:
+                return set()
+            values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
+            connection.execute(_BEGIN, [value | {"b_owner": owner} for value in values])
+            d = schema.deliveries.c
+            ids = [b.id for b in beginnings]
+            began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
             return set(connection.scalars(began))
-
-    def finish(self, outcomes: Sequence[Outcome], owner: str) -> None:
-        """Mark how attempts ended; a claim that was lost meanwhile is left alone."""
-        d = schema.deliveries.c
-        mark = (
-            schema.deliveries.update()
-            .where(d.id == sa.bindparam("b_id"), d.owner == owner)
-            .values(
-                state=sa.bindparam("b_state"),
-                ready_at=sa.bindparam("b_ready"),
-                sent_at=sa.bindparam("b_sent"),
-                reply=sa.bindparam("b_reply"),
-                resends=d.resends + sa.bindparam("b_resend"),
-                owner="",
-            )
-        )
-        values = [
-            {
-                "b_id": o.id,
-                "b_state": o.state.value,
-                "b_ready": o.ready_at,
-                "b_sent": o.at if o.state == DeliveryState.SENT else None,
-                "b_reply": o.reply[:500],
-                "b_resend": int(o.state == DeliveryState.UNKNOWN and o.ready_at is not None),
-            }
-            for o in outcomes
-        ]
-        if values:
-            with self._database.writing() as connection:
-                connection.execute(mark, values)
 
     def recover(self, now: datetime, policy: Literal["resend", "hold"], *, alone: bool = False) -> int:
         """Turn bodies that nobody is sending any more into `unknown`, expire what is too old; returns the unknowns.
@@ -325,6 +297,44 @@ class Deliveries:
             query = query.where(d.state == state.value)
         with self._database.reading() as connection:
             return [(_delivery(dict(row)), row["email"]) for row in connection.execute(query).mappings()]
+
+
+_d, _s = schema.deliveries.c, schema.subscribers.c
+
+_BEGIN = (
+    schema.deliveries.update()
+    .where(
+        _d.id == sa.bindparam("b_id"),
+        _d.owner == sa.bindparam("b_owner"),
+        _d.state == DeliveryState.CLAIMED.value,
+        sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value),
+    )
+    .values(state=DeliveryState.IN_DATA.value, sha256=sa.bindparam("b_sha"), message_id=sa.bindparam("b_message_id"))
+)
+
+_FINISH = (
+    schema.deliveries.update()
+    .where(_d.id == sa.bindparam("b_id"), _d.owner == sa.bindparam("b_owner"))
+    .values(
+        state=sa.bindparam("b_state"),
+        ready_at=sa.bindparam("b_ready"),
+        sent_at=sa.bindparam("b_sent"),
+        reply=sa.bindparam("b_reply"),
+        resends=_d.resends + sa.bindparam("b_resend"),
+        owner="",
+    )
+)
+
+
+def _finished(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "b_id": outcome.id,
+        "b_state": outcome.state.value,
+        "b_ready": outcome.ready_at,
+        "b_sent": outcome.at if outcome.state == DeliveryState.SENT else None,
+        "b_reply": outcome.reply[:500],
+        "b_resend": int(outcome.state == DeliveryState.UNKNOWN and outcome.ready_at is not None),
+    }
 
 
 def _planned(digest: Digest, numbers: Mapping[str, int]) -> dict[str, Any]:

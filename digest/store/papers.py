@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from digest.store.engine import Database
 
 BLOCK = 500
 """Ids in one IN list."""
+
+ASK_AGAIN = timedelta(days=7)
+"""After a look-up that did not find the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,26 @@ class Papers:
                 writer.add(block)
             return Stored(len(listings), writer.new, writer.merged)
 
-    def add_looked_up(self, papers: Iterable[Paper], now: datetime) -> None:
-        """Keep papers that a reader named, which no source listed: they are known, but no news."""
-        rows = [
-            {"id": p.id, "doi": p.doi or None, "first_seen": now, "data": codec.papers.dump(p)}
-            for p in {p.id: p for p in papers}.values()
+    def wanted(self, now: datetime, limit: int) -> list[str]:
+        """At most *limit* ids that readers named and of which nothing else is known yet."""
+        p = schema.papers.c
+        query = sa.select(p.id).where(p.look_up_at <= now).order_by(p.look_up_at, p.no).limit(limit)
+        with self._database.reading() as connection:
+            return list(connection.scalars(query))
+
+    def add_looked_up(self, asked: Iterable[str], found: Iterable[Paper], now: datetime) -> None:
+        """Keep what a look-up of *asked* brought; what it did not bring is asked for again in a week."""
+        papers = {paper.id: paper for paper in found}
+        p = schema.papers
+        update = p.update().where(p.c.id == sa.bindparam("b_id"))
+        known = [
+            {"b_id": id_, "doi": x.doi or None, "data": codec.papers.dump(x), "look_up_at": None}
+            for id_, x in papers.items()
         ]
-        if rows:
-            with self._database.writing() as connection:
-                connection.execute(self._database.insert(schema.papers).on_conflict_do_nothing(), rows)
+        later = [{"b_id": id_, "look_up_at": now + ASK_AGAIN} for id_ in asked if id_ not in papers]
+        with self._database.writing() as connection:
+            for rows in filter(None, (known, later)):
+                connection.execute(update, rows)
 
     def candidates(self, since: datetime, now: datetime) -> list[Candidate]:
         """What became news since *since*, as known at *now*; oldest first."""
@@ -96,14 +110,15 @@ class Papers:
         found: dict[str, Paper] = {}
         with self._database.reading() as connection:
             for block in _blocks(sorted(set(ids))):
-                rows = connection.execute(sa.select(p.id, p.data).where(p.id.in_(block)))
+                rows = connection.execute(sa.select(p.id, p.data).where(p.id.in_(block), p.look_up_at.is_(None)))
                 found |= {row.id: codec.papers.load(row.data) for row in rows}
         return found
 
     def count(self) -> int:
-        """How many papers are known."""
+        """How many papers were ever news."""
+        query = sa.select(sa.func.count()).where(schema.papers.c.news_at.is_not(None))
         with self._database.reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(schema.papers)) or 0
+            return connection.scalar(query) or 0
 
     def newest(self, limit: int) -> Iterator[Paper]:
         """The latest *limit* papers that were news, newest first: the ground for word statistics."""
@@ -148,6 +163,7 @@ class _Writer:
             for listing in listings:
                 paper = merge(paper, listing.paper)
             values = {"doi": paper.doi or None, "data": codec.papers.dump(paper), **self._news(listings, row)}
+            values["look_up_at"] = None
             if row is None:
                 inserts.append({"id": paper_id, "first_seen": self._now, **values})
                 continue

@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from digest.due import next_due
 from digest.errors import UsageError
-from digest.models import Origin, Profile, Schedule, Subscriber, SubscriberState
+from digest.models import Origin, Paper, Profile, Schedule, Subscriber, SubscriberState
 from digest.store import codec, schema
 from digest.store.engine import Database
 
@@ -245,6 +245,17 @@ class Subscribers:
         ]
         if rows:
             connection.execute(schema.subscribers.insert(), rows)
+            self._want(connection, profiles, now)
+
+    def _want(self, connection: sa.Connection, profiles: Sequence[Profile], now: datetime) -> None:
+        """Have the papers looked up that these people like or dislike and that are not known."""
+        named = {id_ for x in profiles for id_ in (*x.interests.liked, *x.interests.disliked)}
+        rows = [
+            {"id": id_, "first_seen": now, "look_up_at": now, "data": codec.papers.dump(Paper(id=id_, title=""))}
+            for id_ in sorted(named)
+        ]
+        if rows:
+            connection.execute(self._database.insert(schema.papers).on_conflict_do_nothing(), rows)
 
     def _update(
         self,
@@ -267,6 +278,7 @@ class Subscribers:
         if back or (moved and row["state"] == SubscriberState.ACTIVE):
             values["next_due_at"] = next_due(profile.schedule, now, row["last_issue"])
         connection.execute(schema.subscribers.update().where(schema.subscribers.c.id == row["id"]).values(values))
+        self._want(connection, [profile], now)
         return True
 
     def _set_state(

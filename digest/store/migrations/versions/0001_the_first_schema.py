@@ -25,14 +25,22 @@ def upgrade() -> None:
         sa.Column("first_seen", Moment, nullable=False),
         sa.Column("news_at", Moment, nullable=True),
         sa.Column("fresh_at", Moment, nullable=True),
+        sa.Column("look_up_at", Moment, nullable=True),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("no", name=op.f("pk_papers")),
         sa.UniqueConstraint("id", name=op.f("uq_papers_id")),
-        comment="One row a work. news_at: the latest listing that made it news, by the source's own time; fresh_at: when that listing reached us, which decides whether a reader can have seen it. NULL when it was only looked up.",
+        comment="One row a work. news_at: the latest listing that made it news, by the source's own time; fresh_at: when that listing reached us, which decides whether a reader can have seen it; both NULL when no source listed it. look_up_at: when to ask for a paper that a reader named and of which only the id is known; else NULL.",
     )
     with op.batch_alter_table("papers", schema=None) as batch_op:
         batch_op.create_index("ix_papers_doi", ["doi"], unique=False)
         batch_op.create_index("ix_papers_fresh_at", ["fresh_at"], unique=False)
+        batch_op.create_index(
+            "ix_papers_look_up_at",
+            ["look_up_at"],
+            unique=False,
+            sqlite_where=sa.text("look_up_at IS NOT NULL"),
+            postgresql_where=sa.text("look_up_at IS NOT NULL"),
+        )
 
     op.create_table(
         "rates",
