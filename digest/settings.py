@@ -94,7 +94,10 @@ class Settings(BaseModel):
     reply_to: Line = ""
     postal_address: Line = ""
     """Stands in the footer; laws on bulk mail ask for it."""
+    thumbnails: bool = False
+    """Whether mails show the papers' preview images, which a mail program fetches from the source."""
     public_url: Url = "http://127.0.0.1:8000"
+    """Base of every link to our own pages. Mails hold such links only once this is set: see `web`."""
     secret_key: Words = ()
     """Signs links; newest first, older ones stay valid."""
     web_host: str = "127.0.0.1"
@@ -109,6 +112,11 @@ class Settings(BaseModel):
     """An address or URL named in the User-Agent, so that an upstream can reach the operator."""
     unknown: Literal["resend", "hold"] = "resend"
     """What to do with a delivery that may or may not have arrived."""
+
+    @property
+    def web(self) -> bool:
+        """Whether the web pages can be reached, which the operator says by setting `public_url`."""
+        return "public_url" in self.model_fields_set
 
     def path(self, path: Path) -> Path:
         """*path* as seen from `home`."""

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import JOURNAL, Database, connect, create_engine
+from digest.store.lock import Hold, hold
 from digest.store.feedback import Feedback, Opinions
 from digest.store.papers import Papers, Stored
 from digest.store.runs import Learned, Run, Runs
@@ -25,6 +26,7 @@ __all__ = [
     "JOURNAL",
     "Beginning",
     "Claim",
+    "Hold",
     "Learned",
     "Opinions",
     "Outcome",
@@ -35,6 +37,7 @@ __all__ = [
     "Sync",
     "TokenOf",
     "address",
+    "hold",
     "open_store",
     "rehearsal",
 ]

@@ -120,6 +120,18 @@ class Papers:
         with self._database.reading() as connection:
             return connection.scalar(query) or 0
 
+    def news_by_source(self, since: datetime, now: datetime) -> dict[str, int]:
+        """How many papers each source listed as news among those that came in since *since*."""
+        p, x = schema.papers.c, schema.listings.c
+        query = (
+            sa.select(x.source, sa.func.count(sa.distinct(x.paper_no)).label("number"))
+            .join(schema.papers, p.no == x.paper_no)
+            .where(p.fresh_at > since, p.fresh_at <= now, x.kind != ListingKind.UPDATE.value)
+            .group_by(x.source)
+        )
+        with self._database.reading() as connection:
+            return {row.source: row.number for row in connection.execute(query)}
+
     def newest(self, limit: int) -> Iterator[Paper]:
         """The latest *limit* papers that were news, newest first: the ground for word statistics."""
         p = schema.papers.c

@@ -1,0 +1,237 @@
+"""Builds real things from settings; the only place that does.
+
+`opened` gives the corridor its parts. The other functions are what the entrances ask for: a pass, a preview, a status.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+
+from digest import pipeline, ranking
+from digest.compose import Links, Site, Writer, Written, template_folder
+from digest.delivery import connect
+from digest.delivery.mailbox import Mailbox
+from digest.due import local_day
+from digest.errors import SettingsError, UsageError
+from digest.models import Delivery, Digest, Subscriber
+from digest.pipeline import Parts, Progress, Report, no_progress
+from digest.ranking import Explanation
+from digest.settings import Settings, secret_keys
+from digest.sources import Client, build, look_up
+from digest.store import Hold, Store, hold, open_store, rehearsal
+from digest.store import roster as rosters
+
+
+def system_clock() -> datetime:
+    """The moment; read in entrances and handed down."""
+    return datetime.now(UTC)
+
+
+def clock_at(moment: datetime | None) -> Callable[[], datetime]:
+    """A clock that stands at *moment*, for replays; the system's clock for None."""
+    return system_clock if moment is None else lambda: moment
+
+
+def links(settings: Settings, *, rehearse: bool = False) -> Links:
+    """Signs and reads links. A rehearsal makes no key where there is none yet."""
+    return Links(settings.public_url, _keys(settings, rehearse))
+
+
+def store(settings: Settings) -> Store:
+    """The database, brought up to date."""
+    return open_store(settings.resolved_database_url, _token_of(secret_keys(settings)), settings.database_password)
+
+
+def mailbox(settings: Settings) -> Mailbox:
+    """The local mailbox, to look into."""
+    return Mailbox(settings.path(settings.mailbox))
+
+
+def writer(settings: Settings, signing: Links) -> Writer:
+    """Writes mails with the templates under `home`, and the packaged ones for the rest."""
+    site = Site(
+        sender=settings.sender,
+        reply_to=settings.reply_to,
+        postal_address=settings.postal_address,
+        public_url=settings.public_url,
+        web=settings.web,
+        thumbnails=settings.thumbnails,
+    )
+    return Writer([settings.home / "templates", template_folder()], site, signing)
+
+
+def roster(settings: Settings) -> pipeline.Roster | None:
+    """The checked roster; None where there is no such file.
+
+    Raises:
+        SettingsError: with every mistake in it.
+    """
+    file = settings.path(settings.roster)
+    if not file.exists():
+        if "roster" in settings.model_fields_set:
+            raise SettingsError(f"DIGEST_ROSTER: there is no file {file}")
+        return None
+    read = rosters.read(file)
+    return pipeline.Roster(read.profiles, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+@contextmanager
+def opened(
+    settings: Settings,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    *,
+    rehearse: bool = False,
+) -> Iterator[Parts]:
+    """The corridor's parts. In a rehearsal nothing that happens to the store stays."""
+    with ExitStack() as stack:
+        token_of = _token_of(_keys(settings, rehearse))
+        url, password = settings.resolved_database_url, settings.database_password
+        if rehearse:
+            opened_store = stack.enter_context(rehearsal(url, token_of, password))
+        else:
+            opened_store = open_store(url, token_of, password)
+            stack.callback(opened_store.close)
+        pace = partial(_pace, opened_store)
+        client = stack.enter_context(Client(settings.contact, opened_store.sources, pace))
+        yield Parts(
+            settings=settings,
+            store=opened_store,
+            clock=clock,
+            sources=build(settings),
+            client=client,
+            look_up=partial(look_up, settings),
+            writer=writer(settings, links(settings, rehearse=rehearse)),
+            transports=connect(settings),
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            progress=progress,
+        )
+
+
+def run_once(
+    settings: Settings,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    *,
+    dry_run: bool = False,
+) -> Report:
+    """One pass; a dry one does everything but send, on a copy of the store."""
+    people = roster(settings)
+    if dry_run:
+        with opened(settings, clock, progress, rehearse=True) as parts:
+            return pipeline.run(parts, people, alone=True, send=False)
+    with hold(settings.resolved_database_url) as held:
+        if held is Hold.TAKEN:
+            return Report(clock(), taken=True)
+        with opened(settings, clock, progress) as parts:
+            return pipeline.run(parts, people, alone=held is Hold.ALONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The message that would go, or that went."""
+
+    digest: Digest
+    written: Written
+    delivery: Delivery | None
+    """Set when this issue is planned or sent already: then this is that very message."""
+
+
+def preview(
+    settings: Settings,
+    email: str | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+) -> Preview:
+    """Exactly the message that a pass would send to *email* (the first subscriber for None), with no side effect.
+
+    Raises:
+        UsageError: nobody has that address, or there is nothing to show.
+    """
+    with _rehearsed_day(settings, clock, progress) as parts:
+        person, issue = _person(parts, email)
+        found = parts.store.deliveries.find(person.id, issue)
+        if found and found[1]:
+            return Preview(found[1], parts.writer.write(found[1]), found[0])
+        digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
+        if not digest.picks:
+            raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
+        return Preview(digest, parts.writer.write(digest), None)
+
+
+def why(
+    settings: Settings,
+    email: str,
+    paper_id: str,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+) -> Explanation:
+    """How a paper scores for a reader, term by term, and why it is picked or not.
+
+    Raises:
+        UsageError: the reader or the paper is not known.
+    """
+    with _rehearsed_day(settings, clock, progress) as parts:
+        person, _ = _person(parts, email)
+        reading = pipeline.read_day(parts)
+        window = pipeline.window_of(person, reading.now)
+        reader = reading.readers([person], window)[0]
+        try:
+            return ranking.explain(reading.pool(window), reader, paper_id)
+        except KeyError:
+            known = parts.store.papers.by_id([paper_id])
+            what = "was listed too long ago to be considered" if known else "is not known here"
+            raise UsageError(f"paper {paper_id} {what}") from None
+
+
+@contextmanager
+def _rehearsed_day(settings: Settings, clock: Callable[[], datetime], progress: Progress) -> Iterator[Parts]:
+    """A copy of the store after today's pull."""
+    people = roster(settings)
+    with opened(settings, clock, progress, rehearse=True) as parts:
+        pipeline.synchronise(parts, people)
+        pipeline.pull(parts)
+        yield parts
+
+
+def _person(parts: Parts, email: str | None) -> tuple[Subscriber, date]:
+    """Somebody, and the issue that a preview shows them."""
+    if email is None:
+        person = next(iter(parts.store.subscribers.everyone()), None)
+        if person is None:
+            raise UsageError("nobody subscribes yet; put somebody into subscribers.yaml")
+    else:
+        person = parts.store.subscribers.get(email)
+        if person is None:
+            raise UsageError(f"nobody with the address {email!r}; `digest subscribers list` shows who there is")
+    return person, local_day(person.schedule, parts.clock())
+
+
+def _keys(settings: Settings, rehearse: bool) -> tuple[str, ...]:
+    if rehearse and not settings.secret_key and not (settings.home / "var" / "secret_key").exists():
+        return (secrets.token_urlsafe(32),)
+    return secret_keys(settings)
+
+
+def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
+    """Opaque ids of new subscribers: the same again for the same address and key, so that a rehearsal tells the truth."""
+
+    def token_of(email_key: str) -> str:
+        return hmac.digest(keys[0].encode(), f"subscriber\n{email_key}".encode(), "sha256")[:9].hex()
+
+    return token_of
+
+
+def _pace(opened_store: Store, key: str, interval: float) -> None:
+    """Wait for the next place under a limit that all processes on this database share; physical time, also in replays."""
+    time.sleep(opened_store.sources.reserve(key, interval, time.time()))

@@ -1,0 +1,33 @@
+"""The corridor: pull, plan, deliver. It knows the order of the rooms and decides nothing else.
+
+* `pull`    asks every source for what is new and keeps it; a source that is down is recorded, the others go on
+* `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
+* `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
+
+Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
+"""
+
+from digest.pipeline.deliver import Delivered, deliver
+from digest.pipeline.parts import Parts, Progress, no_progress
+from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day
+from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.pull import Pulled, pull
+
+__all__ = [
+    "Delivered",
+    "Parts",
+    "Planned",
+    "Progress",
+    "Pulled",
+    "Reading",
+    "Report",
+    "Roster",
+    "deliver",
+    "digest_for",
+    "no_progress",
+    "plan",
+    "pull",
+    "read_day",
+    "run",
+    "synchronise",
+]

@@ -1,0 +1,88 @@
+"""One thread that commits for all connections of a process.
+
+A connection must know that `in_data` is durable before the first body byte goes out, and a commit to disk costs
+milliseconds. So marks are gathered and committed together: while one commit is on its way, the next group forms.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from digest.store import Beginning, Outcome, Store
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class LostClaim(Exception):  # noqa: N818 - an outcome, not an error
+    """The delivery is no longer ours to send: its lease ran out, or its reader left."""
+
+
+class Ledger:
+    """Marks deliveries, many at a time; leaving the context commits what is still gathered."""
+
+    def __init__(self, store: Store, owner: str) -> None:
+        self._store, self._owner = store, owner
+        self._marks: queue.SimpleQueue[tuple[Beginning, Future[bool]] | Outcome | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def __enter__(self) -> Ledger:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._marks.put(None)
+        self._thread.join()
+        if self._failure and error is None:
+            raise self._failure
+
+    def begin(self, beginning: Beginning) -> None:
+        """Return once it is durable that this body is about to go out.
+
+        Raises:
+            LostClaim: it must not go out.
+        """
+        done: Future[bool] = Future()
+        self._marks.put((beginning, done))
+        if self._failure:
+            raise self._failure
+        if not done.result():
+            raise LostClaim
+
+    def finish(self, outcome: Outcome) -> None:
+        """Have *outcome* committed soon; a crash before that leaves the delivery unknown."""
+        if self._failure:
+            raise self._failure
+        self._marks.put(outcome)
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            group = [self._marks.get()]
+            while not self._marks.empty():
+                group.append(self._marks.get())
+            open_ = None not in group
+            self._commit([m for m in group if m is not None])
+
+    def _commit(self, group: list[tuple[Beginning, Future[bool]] | Outcome]) -> None:
+        beginnings = [mark for mark in group if isinstance(mark, tuple)]
+        outcomes = [mark for mark in group if isinstance(mark, Outcome)]
+        if not group:
+            return
+        try:
+            if self._failure:
+                raise self._failure
+            began = self._store.deliveries.mark([b for b, _ in beginnings], outcomes, self._owner)
+        except BaseException as error:
+            self._failure = error
+            for _, done in beginnings:
+                done.set_exception(error)
+            return
+        for beginning, done in beginnings:
+            done.set_result(beginning.id in began)

@@ -1,0 +1,38 @@
+"""What the corridor works with; `app` builds it from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest.compose import Writer
+from digest.delivery import Transport
+from digest.settings import Settings
+from digest.sources import Client, LookUp, Source
+from digest.store import Store
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done, how many are done, and of how many where that is known."""
+
+
+def no_progress(_what: str, _done: int, _total: int | None) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rooms' real things, opened."""
+
+    settings: Settings
+    store: Store
+    clock: Callable[[], datetime]
+    """The moment, aware and in UTC; a replay's clock starts where `--at` says."""
+    sources: tuple[Source, ...]
+    client: Client
+    look_up: LookUp
+    writer: Writer
+    transports: Callable[[], Transport]
+    owner: str
+    """Names this process in the outbox."""
+    progress: Progress = no_progress

@@ -1,0 +1,201 @@
+"""Choose papers for everybody whose issue is due, and freeze the choice in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from digest import ranking
+from digest.due import decide, local_day, next_due
+from digest.models import Digest, SourceStatus, Subscriber
+from digest.pipeline.parts import Parts
+from digest.ranking import Pool, Reader, Selection, Statistics
+from digest.store import Learned, Opinions
+
+log = structlog.get_logger(__name__)
+
+BLOCK = 500
+"""Subscribers planned together: one query each for people, past issues and opinions, one transaction."""
+
+WINDOW = timedelta(days=4)
+"""How long a paper stays a candidate: strong runners-up, and whatever came over a weekend, get another chance."""
+
+LONGEST_WINDOW = timedelta(days=30)
+"""After a downtime the window reaches back to a subscriber's last issue, but no further than this."""
+
+BACKGROUND = 20_000
+"""Stored papers that word statistics are learned from."""
+
+STALE = timedelta(days=7)
+GROWN = 1.2
+"""Statistics are learned again after a week, or when there are so many times more papers."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What planning did."""
+
+    issues: int = 0
+    empty: int = 0
+    """Issues without a paper worth a reader's minute; nothing is mailed."""
+    waiting: int = 0
+    """Overdue, merged into their next regular issue."""
+    failed: int = 0
+    shown: int = 0
+    """Papers in all digests together."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The day's papers as the ranking has prepared them, once per process and window."""
+
+    parts: Parts
+    now: datetime
+    statistics: Statistics
+    sources: tuple[SourceStatus, ...]
+    pools: dict[timedelta, Pool] = field(default_factory=dict)
+    oldest: dict[timedelta, date] = field(default_factory=dict)
+
+    def pool(self, window: timedelta) -> Pool:
+        """What became news within *window*."""
+        if window not in self.pools:
+            candidates = self.parts.store.papers.candidates(self.now - window, self.now)
+            self.pools[window] = ranking.prepare(candidates, self.statistics, self.now)
+            seen = [c.first_seen for c in candidates if c.first_seen]
+            self.oldest[window] = (min(seen) if seen else self.now).date() - timedelta(days=1)
+        return self.pools[window]
+
+    def select(self, people: Sequence[Subscriber], window: timedelta) -> list[Selection]:
+        """Choose for each of *people*."""
+        pool = self.pool(window)
+        return ranking.choose(pool, self.readers(people, window))
+
+    def readers(self, people: Sequence[Subscriber], window: timedelta) -> list[Reader]:
+        """What the ranking needs to know of each of *people*, read in a few queries for all of them."""
+        self.pool(window)
+        store, ids = self.parts.store, [person.id for person in people]
+        seen = store.deliveries.seen(ids, self.oldest[window])
+        opinions = store.feedback.opinions(ids)
+        named = {id_ for p in people for id_ in (*p.interests.liked, *p.interests.disliked)}
+        papers = store.papers.by_id(named) if named else {}
+
+        def reader(person: Subscriber) -> Reader:
+            said = opinions.get(person.id, Opinions())
+            interests = person.interests
+            return Reader(
+                interests=interests,
+                papers=person.profile.papers,
+                liked=(*(papers[i] for i in interests.liked if i in papers), *said.more),
+                disliked=(*(papers[i] for i in interests.disliked if i in papers), *said.less),
+                seen=seen[person.id],
+            )
+
+        return [reader(person) for person in people]
+
+
+def read_day(parts: Parts) -> Reading:
+    """Prepare what choosing needs: word statistics, and how the sources fared."""
+    now = parts.clock()
+    return Reading(parts, now, _statistics(parts, now), _source_statuses(parts, now))
+
+
+def plan(parts: Parts) -> Planned:
+    """Plan an issue for everybody who is due; safe to repeat, and to run in many processes."""
+    now, report = parts.clock(), Planned()
+    reading: Reading | None = None
+    while people := parts.store.subscribers.due(now, BLOCK):
+        reading = reading or read_day(parts)
+        _plan_block(reading, people, report)
+        parts.progress("choosing papers", report.issues + report.empty, None)
+    return report
+
+
+def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:
+    """The digest that *person* would get as *issue* now."""
+    window = window_of(person, reading.now)
+    return _digest(reading, person, issue, reading.select([person], window)[0])
+
+
+def window_of(person: Subscriber, now: datetime) -> timedelta:
+    """How far back to look for *person*: the usual window, or further after a gap, in steps that many share."""
+    if person.last_issue is None:
+        return WINDOW
+    gap = timedelta(days=(local_day(person.schedule, now) - person.last_issue).days + 1)
+    steps = (WINDOW, 2 * WINDOW, 4 * WINDOW, LONGEST_WINDOW)
+    return next((step for step in steps if gap <= step), LONGEST_WINDOW)
+
+
+def _plan_block(reading: Reading, people: Sequence[Subscriber], report: Planned) -> None:
+    due: dict[int, datetime] = {}
+    groups: dict[timedelta, list[tuple[Subscriber, date]]] = {}
+    for person in people:
+        decision = decide(person.schedule, reading.now, person.next_due_at or reading.now, person.last_issue)
+        due[person.id] = decision.next_due_at
+        if decision.issue is None:
+            report.waiting += 1
+        else:
+            groups.setdefault(window_of(person, reading.now), []).append((person, decision.issue))
+    digests = [digest for window, group in groups.items() for digest in _digests(reading, window, group, report)]
+    reading.parts.store.deliveries.plan(digests, due)
+    report.empty += sum(not digest.picks for digest in digests)
+    report.issues += sum(bool(digest.picks) for digest in digests)
+    report.shown += sum(len(digest.picks) for digest in digests)
+
+
+def _digests(
+    reading: Reading, window: timedelta, group: Sequence[tuple[Subscriber, date]], report: Planned
+) -> Iterable[Digest]:
+    """The digests of *group*; if the block fails, one by one, so that one odd profile costs nobody else."""
+    try:
+        selections = reading.select([person for person, _ in group], window)
+        return [_digest(reading, p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
+    except Exception:
+        if len(group) == 1:
+            report.failed += 1
+            log.exception("choosing failed", subscriber=group[0][0].token)
+            return []
+        return [digest for one in group for digest in _digests(reading, window, [one], report)]
+
+
+def _digest(reading: Reading, person: Subscriber, issue: date, selection: Selection) -> Digest:
+    return Digest(
+        subscriber=person,
+        issue=issue,
+        planned_at=reading.now,
+        picks=selection.picks,
+        considered=selection.considered,
+        sources=reading.sources,
+        since=_gap(person, issue, reading.now),
+    )
+
+
+def _gap(person: Subscriber, issue: date, now: datetime) -> date | None:
+    """The day of the last issue, when a due one lies between it and *issue*."""
+    if person.last_issue is None:
+        return None
+    expected = local_day(person.schedule, next_due(person.schedule, now - LONGEST_WINDOW, person.last_issue))
+    return person.last_issue if expected < issue else None
+
+
+def _statistics(parts: Parts, now: datetime) -> Statistics:
+    known, papers = parts.store.runs.statistics(), parts.store.papers.count()
+    fresh = known and timedelta(0) <= now - known.learned_at < STALE and papers <= known.papers * GROWN
+    if known and fresh:
+        return Statistics.from_bytes(known.data)
+    parts.progress("learning word statistics", 0, papers)
+    statistics = ranking.learn(parts.store.papers.newest(BACKGROUND))
+    parts.store.runs.keep_statistics(Learned(now, papers, statistics.to_bytes()))
+    return statistics
+
+
+def _source_statuses(parts: Parts, now: datetime) -> tuple[SourceStatus, ...]:
+    records = parts.store.sources.records()
+    news: Mapping[str, int] = parts.store.papers.news_by_source(now - timedelta(days=1), now)
+    return tuple(
+        SourceStatus(s.name, news.get(s.name, 0), record.failure, record.failing_since)
+        for s in parts.sources
+        if (record := records.get(s.name))
+    )

@@ -1,0 +1,99 @@
+"""Ask every source for what is new, and keep it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from digest.errors import SourceError
+from digest.pipeline.parts import Parts
+from digest.sources import Pull, Source, Task
+
+log = structlog.get_logger(__name__)
+
+AGAIN = timedelta(minutes=30)
+"""A source that was read more recently is not asked again; one that failed is."""
+
+LOOK_UPS = 200
+"""Papers named by readers that one pull looks up at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What one source brought."""
+
+    source: str
+    listings: int = 0
+    new: int = 0
+    """Papers never heard of before."""
+    merged: int = 0
+    """Papers that another source had brought."""
+    failure: str = ""
+    requests: int = 0
+    waited: float = 0.0
+    """Seconds spent waiting for the upstream."""
+    skipped: bool = False
+    """Read so recently that it was not asked."""
+
+
+def pull(parts: Parts) -> list[Pulled]:
+    """Ask every source that was not read just now; what parsed is kept, whatever failed is recorded."""
+    now = parts.clock()
+    records = parts.store.sources.records()
+    categories = tuple(dict.fromkeys([*parts.settings.arxiv_categories, *parts.store.subscribers.categories()]))
+
+    def ask(source: Source) -> tuple[Source, Pull | None]:
+        record = records.get(source.name)
+        if record and record.succeeded_at and timedelta(0) <= now - record.succeeded_at < AGAIN and not record.failure:
+            return source, None
+        covered = record.covered_until if record else None
+        return source, _safely(source, parts, Task(now, covered, categories))
+
+    done: list[Pulled] = []
+    parts.progress("asking the sources", 0, len(parts.sources))
+    with ThreadPoolExecutor(max_workers=max(1, len(parts.sources)), thread_name_prefix="pull") as pool:
+        for source, found in pool.map(ask, parts.sources):
+            done.append(_keep(parts, source, found, now) if found else Pulled(source.name, skipped=True))
+            parts.progress("asking the sources", len(done), len(parts.sources))
+    _look_up(parts, now)
+    return done
+
+
+def _safely(source: Source, parts: Parts, task: Task) -> Pull:
+    """A mistake in one source's code must not cost the others."""
+    try:
+        return source.pull(parts.client, task)
+    except Exception as error:
+        log.exception("source crashed", source=source.name)
+        return Pull(source.name, failure=f"crashed: {error!r}", covered_until=task.covered_until)
+
+
+def _keep(parts: Parts, source: Source, found: Pull, now: datetime) -> Pulled:
+    usable = [x for x in found.listings if x.listed_at <= now]
+    stored = parts.store.papers.add(usable, now)
+    parts.store.sources.record(source.name, now, found.covered_until, found.failure)
+    if found.failure:
+        log.warning("source failed", source=source.name, reason=found.failure, kept=len(usable))
+    return Pulled(
+        source.name, len(usable), stored.new, stored.merged, found.failure, found.requests, round(found.waited, 3)
+    )
+
+
+def _look_up(parts: Parts, now: datetime) -> None:
+    """Fetch what is only known by its id: the papers that readers say they like."""
+    wanted = parts.store.papers.wanted(now, LOOK_UPS)
+    if not wanted:
+        return
+    parts.progress("looking up liked papers", 0, len(wanted))
+    try:
+        found = parts.look_up(parts.client, wanted)
+    except SourceError as error:
+        log.warning("look-up failed", reason=str(error), papers=len(wanted))
+        return
+    parts.store.papers.add_looked_up(wanted, found, now)
+    parts.progress("looking up liked papers", len(found), len(wanted))
+
+

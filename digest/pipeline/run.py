@@ -1,0 +1,129 @@
+"""One pass, as cron and the daemon make it: pull what is new, plan whoever is due, deliver what waits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from digest.models import DeliveryState, Profile
+from digest.pipeline.deliver import Delivered, deliver
+from digest.pipeline.parts import Parts
+from digest.pipeline.plan import Planned, plan
+from digest.pipeline.pull import Pulled, pull
+from digest.store import Run, Sync
+
+log = structlog.get_logger(__name__)
+
+REFRESH = timedelta(hours=3)
+"""Sources are read this often even while nobody is due, so that upvotes have a history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """A checked roster file, and what tells it from the one before."""
+
+    profiles: tuple[Profile, ...]
+    fingerprint: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass did, per stage and per source."""
+
+    started_at: datetime
+    sync: Sync | None = None
+    pulled: list[Pulled] = field(default_factory=list)
+    planned: Planned = field(default_factory=Planned)
+    delivered: Delivered = field(default_factory=Delivered)
+    next_due_at: datetime | None = None
+    taken: bool = False
+    """Another process is at work on this store, and does what is due."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether somebody should look: a person's digest failed, or the sender is at fault."""
+        return bool(self.delivered.stopped or self.planned.failed or self.delivered[DeliveryState.FAILED])
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.pulled or self.planned.issues or self.planned.empty or self.delivered.states)
+
+    def line(self) -> str:
+        """The whole pass in one line."""
+        if self.taken:
+            return "another digest is at work on this store; it does what is due"
+        sources = [
+            f"{p.source}: {'read just now' if p.skipped else f'{p.listings} in, {p.new} new, {p.merged} merged'}"
+            + (f", FAILED ({p.failure})" if p.failure else "")
+            for p in self.pulled
+        ]
+        states = self.delivered.states
+        counts = [f"{states[state]} {state.value}" for state in DeliveryState if states[state]]
+        planned = f"{self.planned.issues} planned" + (f", {self.planned.empty} empty" if self.planned.empty else "")
+        planned += f", {self.planned.failed} could not be chosen" if self.planned.failed else ""
+        parts = [*sources, planned, ", ".join(counts) or "0 sent"]
+        if self.delivered.stopped:
+            parts.append(f"STOPPED: {self.delivered.stopped}")
+        if self.next_due_at:
+            parts.append(f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC")
+        return "; ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`, and for the store."""
+        return {
+            "started_at": self.started_at.isoformat(),
+            "taken": self.taken,
+            "roster": asdict(self.sync) if self.sync else None,
+            "sources": [asdict(p) for p in self.pulled],
+            "planned": asdict(self.planned),
+            "delivered": {state.value: count for state, count in self.delivered.states.items()},
+            "stopped": self.delivered.stopped,
+            "next_due_at": self.next_due_at.isoformat() if self.next_due_at else None,
+            "failed": self.failed,
+        }
+
+
+def run(parts: Parts, roster: Roster | None, *, alone: bool, send: bool = True) -> Report:
+    """One pass.
+
+    Args:
+        parts: the rooms' things.
+        roster: the operator's file, checked as a whole; None where there is none.
+        alone: a lock proves that no other process is at work on this store.
+        send: False stops before delivering, for a rehearsal.
+    """
+    report = Report(parts.clock())
+    report.sync = synchronise(parts, roster)
+    parts.store.subscribers.resume_paused(report.started_at)
+    if _worth_pulling(parts, report.started_at):
+        report.pulled = pull(parts)
+    report.planned = plan(parts)
+    if send:
+        report.delivered = deliver(parts, alone=alone)
+    report.next_due_at = parts.store.subscribers.next_due_at()
+    if not report.idle:
+        parts.store.runs.add(Run(report.started_at, parts.clock(), report.as_json()))
+    return report
+
+
+def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
+    """Make the store agree with the roster; None when that was done before."""
+    if roster is None or parts.store.facts.get("roster") == roster.fingerprint:
+        return None
+    sync = parts.store.subscribers.sync(roster.profiles, parts.clock())
+    parts.store.facts.put({"roster": roster.fingerprint})
+    log.info("roster", added=len(sync.added), changed=len(sync.changed), removed=len(sync.removed))
+    return sync
+
+
+def _worth_pulling(parts: Parts, now: datetime) -> bool:
+    due = parts.store.subscribers.next_due_at()
+    if due is None:
+        return False
+    records = parts.store.sources.records()
+    attempts = [records[s.name].attempted_at for s in parts.sources if s.name in records]
+    return due <= now or len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts)
