@@ -175,7 +175,9 @@ class Client:
             traffic.waited += time.monotonic() - started
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, *understood}:
             raise SourceError(_answered(response))
-        return Answer(response.status_code, response.content, problem, _validator(url, response) if not problem else None)
+        return Answer(
+            response.status_code, response.content, problem, _validator(url, response) if not problem else None
+        )
 
     def remember(self, validators: Iterable[Validator]) -> None:
         """From now on ask only for what is newer. Call it once the answers they came with are safely stored."""

@@ -76,9 +76,7 @@ class Gathering:
     ) -> Answer | None:
         """As `Client.get`; None where that raises, with the reason noted."""
         try:
-            return self._client.get(
-                url, traffic=self.traffic, pace=pace, understood=understood, remembered=remembered
-            )
+            return self._client.get(url, traffic=self.traffic, pace=pace, understood=understood, remembered=remembered)
         except SourceError as error:
             self.note(str(error))
             return None
