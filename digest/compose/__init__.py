@@ -1,0 +1,24 @@
+"""The compose room: picks become the bytes of a mail. Values in, bytes out; no clock, no network.
+
+The `writer` takes the steps, a file each: what the program says (`sentences`, in the reader's `words`), how a paper looks
+(`cards`), the `page` around them, kept under 90 KB, the signed `links` in it, the `headers`, and the `message` that
+carries it all. `render` finds the templates, which live in `templates/mail/`; `text` makes strangers' text harmless.
+"""
+
+from digest.compose.links import Expired, Forged, Link, Links, Purpose, Verb
+from digest.compose.render import template_folder
+from digest.compose.site import Site
+from digest.compose.writer import Writer, Written
+
+__all__ = [
+    "Expired",
+    "Forged",
+    "Link",
+    "Links",
+    "Purpose",
+    "Site",
+    "Verb",
+    "Writer",
+    "Written",
+    "template_folder",
+]

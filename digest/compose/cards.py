@@ -1,0 +1,175 @@
+"""Cards: what one paper looks like in a mail. Rendered once, filled in for each reader.
+
+What depends on the paper is rendered by the templates and kept; what depends on the reader (the reason, the links of
+"more like this") is left open as slots, and filling those is a join of strings. Readers whose topics match the same
+words share a card, marks included.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from markupsafe import Markup, escape
+
+from digest.compose import sentences
+from digest.compose.links import Links, Verb
+from digest.compose.render import Templates
+from digest.compose.text import few, fit, line, pieces, safe_url, shorten, wrap
+from digest.compose.words import Words
+from digest.models import Digest, Paper, Pick, Section
+
+KEPT = 2048
+"""Cards in memory, about 8 KB each: several days of papers in several languages."""
+_SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
+_OPEN = {name: Markup(f"{_SLOT}{name}{_SLOT}") for name in ("reason", "more", "less")}  # noqa: S704 - ours
+
+
+class Form(enum.IntEnum):
+    """How much of a paper is shown, most first."""
+
+    FULL = 0
+    SHORT = 1
+    LINE = 2
+    GONE = 3
+
+
+_COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
+"""Columns of title and summary; columns bound bytes, at four bytes or fewer for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The variable `card` of the templates; `reason`, `more` and `less` hold slots there."""
+
+    title: tuple[tuple[str, bool], ...]
+    """In pieces, each with whether the reader's words match it; likewise `summary`."""
+    url: str
+    summary: tuple[tuple[str, bool], ...]
+    authors: str
+    where: tuple[str, ...]
+    """Where it was listed, and when."""
+    signals: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    """Label and address."""
+    thumbnail: str
+    reason: str
+    more: str
+    less: str
+
+    @property
+    def plain_title(self) -> str:
+        """The title without marks."""
+        return "".join(piece for piece, _ in self.title)
+
+    @property
+    def plain_summary(self) -> str:
+        """The summary without marks."""
+        return "".join(piece for piece, _ in self.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A card as text with open slots: literals at even places, names of slots at odd ones."""
+
+    html: tuple[str, ...]
+    text: tuple[str, ...]
+
+
+class Cards:
+    """Writes cards.
+
+    Args:
+        web: whether a card may link to our own pages.
+        thumbnails: whether HTML cards show a preview image.
+    """
+
+    def __init__(self, templates: Templates, links: Links, *, web: bool, thumbnails: bool) -> None:
+        self._templates = templates
+        self._links = links
+        self._web = web
+        self._thumbnails = thumbnails
+        self._rendered = lru_cache(KEPT)(self._render)
+
+    def write(self, digest: Digest, pick: Pick, form: Form, words: Words) -> tuple[str, str]:
+        """One pick for one reader, as HTML and as text; both empty for a paper that is gone."""
+        if form is Form.GONE:
+            return "", ""
+        terms = frozenset(term for reason in pick.reasons for term in reason.terms)
+        reason = sentences.reason(pick.reasons, words)
+        # nothing of the reader may enter the key but the words to mark
+        shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
+        rendered = self._rendered(shared, terms, bool(reason), form, words)
+        slots = self._feedback(digest, pick) if self._web and form is not Form.LINE else {}
+        text = slots | {"reason": wrap(reason, 72, "  ")}
+        return _fill(rendered.html, slots | {"reason": str(escape(reason))}), _fill(rendered.text, text)
+
+    def _feedback(self, digest: Digest, pick: Pick) -> dict[str, str]:
+        token = digest.subscriber.token
+        return {verb: self._links.feedback(token, digest.issue, pick.paper.id, verb) for verb in (Verb.MORE, Verb.LESS)}
+
+    def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
+        card = self._card(pick, terms, has_reason, form, words)
+        name = "mail/digest/line" if form is Form.LINE else "mail/digest/card"
+        return Rendered(
+            *(_split(self._templates.render(f"{name}.{kind}", words, {"card": card})) for kind in ("html", "txt"))
+        )
+
+    def _card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+        paper = pick.paper
+        title, summary = _COLUMNS[form]
+        return Card(
+            title=pieces(fit(line(paper.title), title) or words.gettext("Untitled"), terms),
+            url=safe_url(paper.url) or safe_url(paper.huggingface_url) or safe_url(paper.pdf_url),
+            summary=pieces(shorten(paper.tldr or paper.abstract, summary), terms),
+            authors=_byline(paper, words),
+            where=_where(pick, words),
+            signals=tuple(sentences.signals(pick.signal, words)),
+            links=_links(paper, words),
+            thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
+            reason=_OPEN["reason"] if has_reason else "",
+            more=_OPEN["more"] if self._web else "",
+            less=_OPEN["less"] if self._web else "",
+        )
+
+
+def _byline(paper: Paper, words: Words) -> str:
+    """Ada Example, Bo Sample and 14 more."""
+    shown, rest = few([fit(line(name), 40) for name in paper.authors if line(name)], 3)
+    if rest:
+        names = ", ".join(shown)
+        text = words.ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", rest)
+        return text % {"names": names, "count": rest}
+    return words.both(shown)
+
+
+def _where(pick: Pick, words: Words) -> tuple[str, ...]:
+    """Hugging Face, arXiv cs.CL, Feb 4."""
+    names = [fit(sentences.source_name(source), 40) for source in pick.sources[:4]]
+    field = fit(line(pick.paper.categories[0]), 30) if pick.paper.categories else ""
+    if field:
+        names = [f"{name} {field}" if name == "arXiv" else name for name in names]
+    organization = fit(line(pick.paper.organization), 40)
+    return tuple(part for part in (organization, *names, words.day(pick.listed_at)) if part)
+
+
+def _links(paper: Paper, words: Words) -> tuple[tuple[str, str], ...]:
+    found = (
+        (words.gettext("Abstract"), paper.url),
+        (words.gettext("PDF"), paper.pdf_url),
+        (words.gettext("Code"), paper.code_url),
+        (words.gettext("Project"), paper.project_url),
+        (words.gettext("Hugging Face"), paper.huggingface_url),
+    )
+    return tuple((label, address) for label, url in found if (address := safe_url(url)))
+
+
+def _split(rendered: str) -> tuple[str, ...]:
+    return tuple(re.split(f"{_SLOT}([a-z]+){_SLOT}", rendered))
+
+
+def _fill(rendered: tuple[str, ...], slots: Mapping[str, str]) -> str:
+    return "".join(slots[part] if i % 2 else part for i, part in enumerate(rendered))

@@ -1,0 +1,187 @@
+"""What the program says in its own voice: why a paper was picked, the subject, the summary, the status line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from math import ceil
+
+from digest.compose.text import fit, line, width
+from digest.compose.words import Words
+from digest.models import Digest, Reason, ReasonKind, Section, Signal, SourceStatus
+
+SUBJECT = 70
+"""Columns of a subject; phones show about 40, which is why the date comes last."""
+PREHEADER = 110
+_SOURCES = {"huggingface": "Hugging Face", "arxiv": "arXiv"}
+
+
+def source_name(source: str) -> str:
+    """What people call it."""
+    return _SOURCES.get(source) or line(source)
+
+
+def reason(reasons: Sequence[Reason], w: Words, most: int = 2) -> str:
+    """The strongest *reasons* as one sentence; empty where there are none."""
+    topics = tuple(r.subject for r in reasons if r.kind is ReasonKind.TOPIC and r.subject)[:2]
+    said: dict[ReasonKind, str] = {}
+    for each in reasons:
+        if each.kind not in said and len(said) < most:
+            said[each.kind] = _predicate(each, topics, w)
+    text = w.both([part for part in said.values() if part])
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
+    match reason.kind:
+        case ReasonKind.TOPIC:
+            return _topics(topics, w)
+        case ReasonKind.RISING:
+            return _rising(reason, w)
+        case ReasonKind.SEEN if reason.day:
+            return w.gettext("was in your digest of %(day)s and is trending now") % {"day": w.day(reason.day)}
+        case ReasonKind.TRENDING | ReasonKind.SEEN:
+            return _trending(reason, w)
+    texts = {
+        ReasonKind.LIKED: w.gettext("is close to “%(subject)s”, which you liked"),
+        ReasonKind.AUTHOR: w.gettext("is by %(subject)s, whom you follow"),
+        ReasonKind.CATEGORY: w.gettext("is in %(subject)s, which you follow"),
+    }
+    return texts[reason.kind] % {"subject": fit(line(reason.subject), 90)}
+
+
+def _topics(topics: Sequence[str], w: Words) -> str:
+    quoted = [w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics]
+    if not quoted:
+        return w.gettext("matches your interests")
+    text = w.ngettext("matches your topic %(topics)s", "matches your topics %(topics)s", len(quoted))
+    return text % {"topics": w.both(quoted)}
+
+
+def _trending(reason: Reason, w: Words) -> str:
+    share = max(1, ceil(100 - reason.percentile))
+    if share <= 25:
+        return w.gettext("is in the day’s top %(percent)s by upvotes") % {"percent": w.percent(share)}
+    if reason.upvotes:
+        text = w.ngettext("has %(count)s upvote", "has %(count)s upvotes", reason.upvotes)
+        return text % {"count": w.about(reason.upvotes)}
+    return w.gettext("is being read today")
+
+
+def _rising(reason: Reason, w: Words) -> str:
+    if reason.percentile < 50:
+        return w.gettext("is gaining upvotes")
+    percent = w.percent(min(99, int(reason.percentile)))
+    return w.gettext("is gaining upvotes faster than %(percent)s of the day’s papers") % {"percent": percent}
+
+
+def signals(signal: Signal | None, w: Words) -> list[str]:
+    """What the public thought: `["132 upvotes", "5 comments", "1.2K stars"]`."""
+    if signal is None:
+        return []
+    shown = (
+        (signal.upvotes, w.ngettext("%(count)s upvote", "%(count)s upvotes", signal.upvotes)),
+        (signal.comments, w.ngettext("%(count)s comment", "%(count)s comments", signal.comments)),
+        (signal.stars or 0, w.ngettext("%(count)s GitHub star", "%(count)s GitHub stars", signal.stars or 0)),
+    )
+    return [text % {"count": w.about(number)} for number, text in shown if number > 0]
+
+
+def since(digest: Digest, w: Words) -> str:
+    """When the last digest came, where this one covers more than the usual: "Thursday", "Jan 12"."""
+    if digest.since is None:
+        return ""
+    near = 0 < (digest.issue - digest.since).days < 7
+    return w.weekday(digest.since) if near else w.day(digest.since)
+
+
+def subject(digest: Digest, w: Words) -> str:
+    """The lead paper, how many more, and the day; never the same twice, because no paper comes twice."""
+    tail = f" · {w.day(digest.issue)}"
+    if not digest.picks:
+        return w.gettext("A quiet day: nothing new for you") + tail
+    rest = len(digest.picks) - 1
+    if rest:
+        tail = " " + w.ngettext("and %(count)s more", "and %(count)s more", rest) % {"count": w.count(rest)} + tail
+    head = ""
+    if digest.since:
+        head = w.gettext("Since %(day)s") % {"day": since(digest, w)} + ": "
+    elif all(pick.section is Section.TRENDING for pick in digest.picks):
+        head = w.gettext("Trending") + ": "
+    return head + fit(line(digest.picks[0].paper.title), SUBJECT - width(head + tail)) + tail
+
+
+def summary(digest: Digest, w: Words) -> str:
+    """12 of 412 papers; 3 rising."""
+    shown, considered = len(digest.picks), max(digest.considered, len(digest.picks))
+    text = w.ngettext("%(shown)s of %(all)s paper", "%(shown)s of %(all)s papers", considered)
+    said = text % {"shown": w.count(shown), "all": w.count(considered)}
+    rising = sum(any(r.kind is ReasonKind.RISING for r in pick.reasons) for pick in digest.picks)
+    if rising:
+        said += "; " + w.ngettext("%(count)s rising", "%(count)s rising", rising) % {"count": w.count(rising)}
+    return said
+
+
+def preheader(digest: Digest, w: Words) -> str:
+    """What a mailbox shows beside the subject: the papers after the lead."""
+    if not digest.picks:
+        return w.gettext("No new paper matched today; the next digest comes as usual.")
+    titles = [line(pick.paper.title) for pick in digest.picks[1:3]]
+    if not titles:
+        return fit(summary(digest, w), PREHEADER)
+    room = (PREHEADER - 10) // len(titles)
+    return fit(w.gettext("Also: %(titles)s") % {"titles": " · ".join(fit(t, room) for t in titles)}, PREHEADER)
+
+
+def greeting(digest: Digest, w: Words) -> str:
+    """One sentence on what kind of day it is; empty on an ordinary one."""
+    sections = {pick.section for pick in digest.picks}
+    if not sections:
+        return w.gettext("Nothing new matched today. Enjoy the quiet; the next digest comes as usual.")
+    if digest.since:
+        return w.gettext("This digest covers everything since %(day)s.") % {"day": since(digest, w)}
+    if Section.FOR_YOU not in sections and digest.subscriber.interests:
+        return w.gettext("Nothing new on your topics today. This is what others are reading.")
+    return ""
+
+
+def chosen(digest: Digest, w: Words) -> str:
+    """Chosen from 412 papers: 33 from Hugging Face, 379 from arXiv."""
+    read = [s for s in digest.sources if not s.failure]
+    count = w.count(digest.considered)
+    if not read:
+        text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", digest.considered)
+        return text % {"count": count}
+    text = w.ngettext(
+        "Chosen from %(count)s paper; read today: %(sources)s.",
+        "Chosen from %(count)s papers; read today: %(sources)s.",
+        digest.considered,
+    )
+    named = [_brought(status, w) for status in read[:12]]
+    return text % {"count": count, "sources": w.both(named)}
+
+
+def _brought(status: SourceStatus, w: Words) -> str:
+    return w.gettext("%(source)s (%(count)s new)") % {
+        "source": fit(source_name(status.source), 40),
+        "count": w.count(status.papers),
+    }
+
+
+def failures(digest: Digest, w: Words) -> list[str]:
+    """One sentence for each source that was down, with the reason."""
+    return [_failure(status, digest.issue, w) for status in digest.sources if status.failure][:12]
+
+
+def _failure(status: SourceStatus, today: date, w: Words) -> str:
+    names = {
+        "source": fit(source_name(status.source), 40),
+        "why": fit(line(status.failure), 120).rstrip("."),
+        "count": w.count(status.papers),
+    }
+    if status.papers:
+        return w.gettext("%(source)s was read only in part (%(count)s new): %(why)s.") % names
+    if status.failing_since and status.failing_since.date() < today:
+        names["day"] = w.day(status.failing_since)
+        return w.gettext("%(source)s could not be read, since %(day)s: %(why)s.") % names
+    return w.gettext("%(source)s could not be read: %(why)s.") % names

@@ -1,0 +1,144 @@
+"""Plain text on its way into a mail: made harmless, measured, wrapped, shortened, marked.
+
+Width is counted in columns of a terminal, as in Unicode Standard Annex 11: East Asian wide and fullwidth letters take
+two, combining marks and format characters none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote, urlsplit
+
+LONGEST_URL = 500
+"""Longer ones are left out: no paper's page needs them, and a few would fill a mail."""
+
+_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+# Controls; overrides and isolates that could turn the rest of the mail around; noncharacters; lone surrogates; tags.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufeff\ufff0-\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff" + "".join(chr(plane * 0x10000 + 0xFFFE + i) for plane in range(1, 17) for i in (0, 1)) + "]"
+)
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|Fig|Figs|Eq|Eqs|Sec|Tab|No|Dr|Prof|St)|\b[A-Z])\.$"
+)
+_SENTENCE = re.compile(r"[.!?…]['\"”’)\]]*(?=\s)|[。！？]")
+
+
+def clean(text: str) -> str:
+    """*text* without anything that is no text; line breaks of every kind become newlines."""
+    if not _HARMFUL.search(text):
+        return text
+    return _HARMFUL.sub(lambda found: "\n" if found[0] in _BREAKS else "", text)
+
+
+def line(text: str) -> str:
+    """*text* on one line."""
+    return " ".join(clean(text).split())
+
+
+def width(text: str) -> int:
+    """Columns that *text* takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def fit(text: str, columns: int) -> str:
+    """*text*, cut at a word where it is wider than *columns*, with an ellipsis."""
+    if width(text) <= columns:
+        return text
+    kept = _prefix(text, columns - 1)
+    at_word = kept.rpartition(" ")[0]
+    if len(kept) < len(text) and text[len(kept)] != " " and len(at_word) > len(kept) // 2:
+        kept = at_word
+    return kept.rstrip(" ,;:.–—-") + "…" if columns > 0 else ""
+
+
+def shorten(text: str, columns: int) -> str:
+    """The first sentences of *text* that fit, or the first one cut at a word."""
+    text = line(text)
+    if width(text) <= columns:
+        return text
+    ends = [end for end in _sentence_ends(text) if width(text[:end]) <= columns]
+    if not ends or ends[-1] * 3 < columns:
+        return fit(text, columns)
+    return text[: ends[-1]]
+
+
+def wrap(text: str, columns: int = 72, indent: str = "") -> str:
+    """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are."""
+    room = columns - len(indent)
+    lines: list[str] = []
+    current = ""
+    for word in _breakable(line(text), room):
+        glued = word.startswith("\0")  # a further piece of one long word
+        candidate = current + word[1:] if glued else f"{current} {word}" if current else word
+        if current and width(candidate) > room:
+            lines.append(current)
+            candidate = word[1:] if glued else word
+        current = candidate
+    return "\n".join(indent + each for each in [*lines, current] if each)
+
+
+def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:
+    """*text* in pieces, each with whether it is one of *terms* standing as a word; the first *most* of those count."""
+    pattern = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
+    if not pattern:
+        return ((text, False),)
+    parts = re.split(rf"(?i)(?<!\w)({pattern})(?!\w)", text, maxsplit=most)
+    return tuple((part, bool(i % 2)) for i, part in enumerate(parts) if part)
+
+
+def safe_url(url: str) -> str:
+    """*url* where a mail may link to it: http or https, with a host, of sane length; else empty."""
+    if not url or len(url) > LONGEST_URL:
+        return ""
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not host or _HARMFUL.search(url) or re.search(r"[\s\\]", url.strip()):
+        return ""
+    return quote(parts.geturl(), safe="%/:=&?~#+!$,;'@()*[]")
+
+
+def few(names: Sequence[str], most: int) -> tuple[list[str], int]:
+    """The first *most* names and how many are left; one alone is never left."""
+    if len(names) <= most + 1:
+        return list(names), 0
+    return list(names[:most]), len(names) - most
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.category(letter) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1
+
+
+def _prefix(text: str, columns: int) -> str:
+    taken = 0
+    for i, letter in enumerate(text):
+        taken += _columns(letter)
+        if taken > columns:
+            return text[:i]
+    return text
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    for found in _SENTENCE.finditer(text):
+        if not _ABBREVIATED.search(text[: found.start() + 1][-12:]):
+            yield found.end()
+
+
+def _breakable(text: str, room: int) -> Iterator[str]:
+    """Words; of one that is wider than *room* the further pieces begin with NUL, which clean text never holds."""
+    for word in text.split():
+        if width(word) <= room or word.startswith(("http://", "https://")):
+            yield word
+            continue
+        rest, glue = word, ""
+        while rest:
+            piece = _prefix(rest, room) or rest[0]
+            yield glue + piece
+            rest, glue = rest[len(piece) :], "\0"

@@ -1,0 +1,93 @@
+"""The program's own words in the reader's language: GNU gettext catalogs, dates and numbers by CLDR through Babel.
+
+English is the source of every message. `locale/<language>.po` is read as it is, so that a translator's file works
+without a build step; `pybabel` understands the same files.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
+
+FOLDER = Path(__file__).parent / "locale"
+
+
+class Words:
+    """One language: its messages, dates and numbers."""
+
+    def __init__(self, locale: Locale, messages: gettext.NullTranslations) -> None:
+        self.locale = locale
+        self.gettext = messages.gettext
+        self.ngettext = messages.ngettext
+        # a few hundred days and reasons are said to thousands of readers
+        self.day = lru_cache(512)(self._day)
+        self.long_day = lru_cache(512)(self._long_day)
+
+    @property
+    def tag(self) -> str:
+        """As in `lang` and Content-Language (BCP 47)."""
+        return str(self.locale).replace("_", "-")
+
+    def _day(self, day: date | datetime) -> str:
+        """4 Feb."""
+        return format_skeleton("MMMd", datetime(day.year, day.month, day.day), locale=self.locale)  # noqa: DTZ001
+
+    def _long_day(self, day: date) -> str:
+        """Wednesday, 4 February 2026."""
+        return format_date(day, "full", locale=self.locale)
+
+    def weekday(self, day: date) -> str:
+        """Wednesday."""
+        return format_date(day, "EEEE", locale=self.locale)
+
+    def count(self, number: int) -> str:
+        """412, 1,234."""
+        return format_decimal(number, locale=self.locale)
+
+    def about(self, number: int) -> str:
+        """412, 1.2K."""
+        if number < 1000:
+            return str(number)
+        return format_compact_decimal(number, locale=self.locale, fraction_digits=1)
+
+    def percent(self, number: int) -> str:
+        """97%."""
+        return format_percent(number / 100, locale=self.locale)
+
+    def both(self, parts: Sequence[str]) -> str:
+        """A, B and C."""
+        return format_list(parts, locale=self.locale)
+
+
+@lru_cache
+def words(language: str) -> Words:
+    """The words of *language* ("de", "de-AT"); those that nobody translated are English."""
+    try:
+        locale = Locale.parse(language.replace("-", "_"))
+    except (ValueError, UnknownLocaleError):
+        locale = Locale("en")
+    catalog = FOLDER / f"{locale.language}.po"
+    if locale.language != "en" and not catalog.exists():
+        locale = Locale("en")
+    return Words(locale, _messages(catalog))
+
+
+def _messages(catalog: Path) -> gettext.NullTranslations:
+    if not catalog.exists():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with catalog.open("rb") as file:
+        write_mo(compiled, read_po(file))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

@@ -1,0 +1,137 @@
+"""The writer: picks go in, a message comes out, the same bytes for the same digest every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from digest.compose import sentences
+from digest.compose.cards import Cards
+from digest.compose.headers import digest_mail, every_mail, sender_domain
+from digest.compose.links import Links
+from digest.compose.message import Header, ascii_domain, assemble, mailbox
+from digest.compose.page import Page, tidy
+from digest.compose.render import Templates
+from digest.compose.site import Site
+from digest.compose.text import fit, line
+from digest.compose.words import Words, words
+from digest.models import Digest, Message, Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One digest, ready to go."""
+
+    subject: str
+    html: str
+    text: str
+    message_id: str
+    """With its angle brackets."""
+    message: Message
+
+
+class Writer:
+    """Writes digests and the other mails.
+
+    Args:
+        folders: where templates are; the first folder that has a file wins.
+        site: what the mails say of their sender.
+        links: signs links, and whatever else must be the same again in a retry.
+    """
+
+    def __init__(self, folders: Sequence[Path], site: Site, links: Links) -> None:
+        self._templates = Templates(folders)
+        self._site = site
+        self._links = links
+        self._cards = Cards(self._templates, links, web=site.web, thumbnails=site.thumbnails)
+
+    def write(self, digest: Digest) -> Written:
+        """What the subscriber of *digest* gets.
+
+        Raises:
+            SettingsError: a template is wrong.
+        """
+        w = words(digest.subscriber.profile.language)
+        values = self._values(digest, w)
+        html, text = Page(digest, w, values, self._cards, self._templates).bodies()
+        subject = fit(line(self._templates.render("mail/digest/subject.txt", w, values)), sentences.SUBJECT)
+        reader = digest.subscriber
+        to = mailbox(reader.profile.name, ascii_domain(reader.email))
+        identity = (reader.token, digest.issue.isoformat())
+        message_id = self._message_id(f"{digest.issue:%Y%m%d}", *identity)
+        headers = every_mail(self._site, subject, to, digest.planned_at, message_id, w.tag)
+        headers += digest_mail(self._site, self._links, digest)
+        message = self._message(reader.token, reader.email, headers, text, html, identity)
+        return Written(subject, html, text, message_id, message)
+
+    def mail(self, kind: str, to: Subscriber | str, *, at: datetime, language: str = "en", **values: Any) -> Message:
+        """A mail that is no digest, from the templates in `mail/<kind>/`.
+
+        Args:
+            kind: confirm, welcome, preferences, goodbye or alert.
+            to: a subscriber, or the operator's address.
+            at: goes into the Date header and into links that expire.
+            language: of a mail to an address; a subscriber has their own.
+            values: what the templates of this kind ask for beside the usual, see docs/templates.md.
+
+        Raises:
+            SettingsError: there is no such kind, or a template is wrong.
+        """
+        subscriber = to if isinstance(to, Subscriber) else None
+        address = subscriber.email if subscriber else str(to)
+        token = subscriber.token if subscriber else ""
+        w = words(subscriber.profile.language if subscriber else language)
+        values = {"site": self._site, "subscriber": subscriber, "to": address, **self._ways(token, at), **values}
+        subject, text, html = (
+            self._templates.render(f"mail/{kind}/{file}", w, values)
+            for file in ("subject.txt", "body.txt", "body.html")
+        )
+        identity = (kind, token or address, at.isoformat(), subject)
+        # no name in To: whoever filled in the form chose it, and the reader may be somebody else
+        head = every_mail(self._site, subject, ascii_domain(address), at, self._message_id(kind, *identity), w.tag)
+        return self._message(token, address, head, tidy(text), html, identity)
+
+    def _values(self, digest: Digest, w: Words) -> dict[str, Any]:
+        """The variables of `mail/digest/`, but for the papers."""
+        token = digest.subscriber.token
+        return {
+            "site": self._site,
+            "subscriber": digest.subscriber,
+            "to": digest.subscriber.email,
+            "digest": digest,
+            "subject": sentences.subject(digest, w),
+            "preheader": sentences.preheader(digest, w),
+            "date": w.long_day(digest.issue),
+            "summary": sentences.summary(digest, w),
+            "greeting": sentences.greeting(digest, w),
+            "chosen": sentences.chosen(digest, w),
+            "failures": sentences.failures(digest, w),
+            "webview": self._links.webview(token, digest.issue) if self._site.web else "",
+            **self._ways(token, None),
+        }
+
+    def _ways(self, token: str, at: datetime | None) -> dict[str, str]:
+        """Addresses of our pages for one subscriber; empty where there are no pages, or no subscriber."""
+        if not (self._site.web and token):
+            return dict.fromkeys(("unsubscribe", "preferences", "confirm", "not_me"), "")
+        return {
+            "unsubscribe": self._links.unsubscribe(token),
+            "preferences": self._links.preferences(token, at),
+            "confirm": self._links.confirm(token, at) if at else "",
+            "not_me": self._links.not_me(token),
+        }
+
+    def _message_id(self, prefix: str, *identity: str) -> str:
+        return f"<{prefix}.{self._links.digest_id('message', *identity)}@{sender_domain(self._site)}>"
+
+    def _message(
+        self, token: str, address: str, headers: Sequence[Header], text: str, html: str, identity: Sequence[str]
+    ) -> Message:
+        sender = ascii_domain(self._site.address)
+        if token and self._site.mail_domain:
+            sender = self._links.bounce_address(token, self._site.mail_domain)
+        boundary = f"=_{self._links.digest_id('boundary', *identity)}"
+        return Message(sender, ascii_domain(address), assemble(headers, text, html, boundary))
