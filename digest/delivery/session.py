@@ -1,0 +1,316 @@
+"""A connection to the relay, opened, secured and logged in.
+
+RFC 5321 (SMTP), RFC 3207 (STARTTLS), RFC 8314 (implicit TLS), RFC 4954 (login). smtplib speaks; what it leaves open is
+closed here: a reply must arrive whole within its time, however slowly it trickles, and within bounds of size; TLS is
+verified; a password never crosses a wire in the clear.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+import smtplib
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from digest.delivery.replies import Phase, classify, one_line
+from digest.errors import Deferred, SenderAtFault, SettingsError
+from digest.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; the defaults are the least that RFC 5321, section 4.5.3.2, grants a server."""
+
+    connect: float = 30
+    """Per address of the relay; the RFC leaves it to the operating system."""
+    greeting: float = 300
+    command: float = 300
+    """The answer to EHLO, STARTTLS, login, MAIL, RCPT, RSET."""
+    data: float = 120
+    """The answer to DATA."""
+    body: float = 180
+    """For the relay to take the body off our hands."""
+    end: float = 600
+    """The answer to the final dot."""
+    quit: float = 5
+    """The answer to QUIT, on which nothing depends."""
+
+
+class Tls(enum.StrEnum):
+    """How the connection is secured."""
+
+    REQUIRED = "required"
+    """STARTTLS, verified, or no mail."""
+    OPPORTUNISTIC = "opportunistic"
+    """STARTTLS where it is offered, not verified (RFC 7435): against listeners, not against attackers."""
+    NONE = "none"
+    IMPLICIT = "implicit"
+    """From the first byte, verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """The next hop, as `smtp_url` describes it."""
+
+    host: str
+    port: int
+    tls: Tls
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Relay:
+        """Read `smtp_url` and `smtp_password`.
+
+        The port is 465 for smtps, else 587 with a user and 25 without; TLS is required unless the host is this machine.
+
+        Raises:
+            SettingsError: it contradicts itself or would send the password in the clear.
+        """
+        parts = urlsplit(settings.smtp_url or "")
+        host, user = parts.hostname or "", unquote(parts.username or "")
+        tls = _tls(parts.scheme, parts.query, is_loopback(host))
+        if user and not settings.smtp_password:
+            raise SettingsError(f"smtp_password: missing for the user {user!r} of smtp_url")
+        if user and tls in {Tls.NONE, Tls.OPPORTUNISTIC} and not is_loopback(host):
+            raise SettingsError(f"smtp_url: tls={tls} would show the password to the network; use tls=required")
+        port = parts.port or (465 if tls is Tls.IMPLICIT else 587 if user else 25)
+        return cls(host, port, tls, user, settings.smtp_password if user else "")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def _tls(scheme: str, query: str, loopback: bool) -> Tls:
+    options = parse_qs(query, keep_blank_values=True)
+    asked = options.pop("tls", [""])[-1]
+    if options:
+        raise SettingsError(f"smtp_url: unknown option {', '.join(options)}; only tls= is known")
+    if scheme == "smtps":
+        if asked not in {"", Tls.REQUIRED}:
+            raise SettingsError(f"smtp_url: smtps:// is TLS from the first byte; tls={asked} contradicts it")
+        return Tls.IMPLICIT
+    if not asked:
+        return Tls.OPPORTUNISTIC if loopback else Tls.REQUIRED
+    if asked not in {Tls.REQUIRED, Tls.OPPORTUNISTIC, Tls.NONE}:
+        raise SettingsError(f"smtp_url: tls={asked} must be required, opportunistic or none")
+    return Tls(asked)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine, by its name or address alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def hello_name(sender: str) -> str | None:
+    """What to call ourselves in EHLO: this machine's full name, else the sender's domain, else None (its address)."""
+    name, domain = socket.getfqdn(), sender.rpartition("@")[2]
+    return next((n for n in (name, domain) if "." in n and not n.endswith(".localdomain")), None)
+
+
+_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_LONGEST_LINE = 4096
+"""RFC 5321, section 4.5.3.1.5, allows 512; some servers explain themselves at more length."""
+_MOST_LINES = 100
+
+
+class Session(smtplib.SMTP):
+    """smtplib's client, with replies bounded in time, size and form.
+
+    Whatever makes the connection useless (closed, silent, nonsense) is raised as `smtplib.SMTPServerDisconnected`, with
+    the reason as its text.
+    """
+
+    def __init__(self, relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> None:
+        self.patience = timeouts.greeting
+        """Seconds for the next write or reply as a whole."""
+        self._buffer = bytearray()
+        self._implicit = context if relay.tls is Tls.IMPLICIT else None
+        super().__init__(relay.host, relay.port, hello, timeouts.connect)
+        self.patience = timeouts.command
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = socket.create_connection((host, port), timeout)
+        # The end of the envelope must not wait for the acknowledgement of its beginning.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._implicit.wrap_socket(plain, server_hostname=host) if self._implicit else plain
+
+    def send(self, s: object) -> None:
+        """Write all of *s* within `patience`."""
+        data = s.encode(self.command_encoding) if isinstance(s, str) else s
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("not connected")
+        try:
+            self.sock.settimeout(self.patience)
+            self.sock.sendall(data)  # type: ignore[arg-type]  # smtplib's own signature is as loose as this
+        except OSError as error:
+            raise self._useless(f"connection lost: {error}") from error
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The next reply, whole: its code, and its lines joined by newlines."""
+        deadline = monotonic() + self.patience
+        lines: list[bytes] = []
+        code = b""
+        while len(lines) < _MOST_LINES:
+            line = self._line(deadline)
+            match = _REPLY_LINE.fullmatch(line)
+            if match is None or (code and match[1] != code):
+                raise self._useless(f"answered nonsense: {one_line(line.decode('utf-8', 'replace'))!r}")
+            code = match[1]
+            lines.append((match[3] or b"").strip())
+            if match[2] != b"-":
+                return int(code), b"\n".join(lines)
+        raise self._useless("answered without end")
+
+    @property
+    def unread(self) -> bool:
+        """Whether bytes arrived that nobody asked for."""
+        return bool(self._buffer)
+
+    def _line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _LONGEST_LINE:
+                raise self._useless("answered without end")
+            self._buffer += self._receive(deadline - monotonic())
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line.removesuffix(b"\r")
+
+    def _receive(self, seconds: float) -> bytes:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("not connected")
+        try:
+            self.sock.settimeout(max(seconds, 0.001))
+            chunk = self.sock.recv(4096)
+        except TimeoutError as error:
+            raise self._useless(f"no answer within {self.patience:g} seconds") from error
+        except OSError as error:
+            raise self._useless(f"connection lost: {error}") from error
+        if not chunk:
+            raise self._useless("connection closed by the server")
+        return bytes(chunk)
+
+    def _useless(self, why: str) -> smtplib.SMTPServerDisconnected:
+        self.close()
+        return smtplib.SMTPServerDisconnected(why)
+
+
+def verifying_context() -> ssl.SSLContext:
+    """TLS 1.2 or later, chain and host name verified against the system's authorities."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def open_session(relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> Session:
+    """Connect, secure and log in.
+
+    Args:
+        relay: the next hop.
+        hello: our name in EHLO; None: our address.
+        timeouts: how patient to be.
+        context: verifies the relay where TLS is required or implicit.
+
+    Raises:
+        Deferred: the relay is away or says "later".
+        SenderAtFault: it refuses us, its certificate is wrong, or it offers no TLS or login where we need it.
+    """
+    with faults(Phase.CONNECT, relay):
+        session = Session(relay, hello, timeouts, context)
+    try:
+        _greet(session, relay)
+        if _starts_tls(session, relay):
+            _secure(session, relay, context)
+            _greet(session, relay)
+        if relay.user:
+            _log_in(session, relay)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+@contextmanager
+def faults(phase: Phase, relay: Relay) -> Iterator[None]:
+    """What smtplib, ssl and the socket raise while a session opens, as what the caller should do about it."""
+    where = f"{phase} ({relay})"
+    try:
+        yield
+    except smtplib.SMTPResponseException as error:
+        raise classify(phase, error.smtp_code, _text(error.smtp_error)) from error
+    except smtplib.SMTPServerDisconnected as error:
+        raise Deferred(f"{where}: {error}", close=True) from error
+    except smtplib.SMTPException as error:
+        raise SenderAtFault(f"{where}: {error}") from error
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        raise Deferred(f"{where}: connection closed by the server", close=True) from error
+    except ssl.SSLError as error:
+        raise SenderAtFault(f"{where}: TLS failed: {error}") from error
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_NONAME:
+            raise SenderAtFault(f"{where}: {error.strerror}") from error
+        raise Deferred(f"{where}: {error.strerror}", close=True) from error
+    except OSError as error:
+        raise Deferred(f"{where}: {error.strerror or error}", close=True) from error
+
+
+def _greet(session: Session, relay: Relay) -> None:
+    with faults(Phase.EHLO, relay):
+        code, text = session.ehlo()
+        if code != 250:
+            raise smtplib.SMTPHeloError(code, text)
+
+
+def _starts_tls(session: Session, relay: Relay) -> bool:
+    if relay.tls in {Tls.NONE, Tls.IMPLICIT}:
+        return False
+    offered = session.has_extn("starttls")
+    if relay.tls is Tls.REQUIRED and not offered:
+        raise SenderAtFault(f"{Phase.TLS} ({relay}): TLS is required, and the server does not offer it")
+    return offered
+
+
+def _secure(session: Session, relay: Relay, context: ssl.SSLContext) -> None:
+    with faults(Phase.TLS, relay):
+        code, text = session.starttls(context=context if relay.tls is Tls.REQUIRED else _encrypting_context())
+        if code != 220:
+            raise smtplib.SMTPResponseException(code, text)
+    if session.unread:
+        # Said in the clear but read as if under TLS: how commands were injected into many clients (CVE-2011-0411).
+        raise SenderAtFault(f"{Phase.TLS} ({relay}): the server, or someone between, spoke before TLS began")
+
+
+def _encrypting_context() -> ssl.SSLContext:
+    context = verifying_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _log_in(session: Session, relay: Relay) -> None:
+    if not isinstance(session.sock, ssl.SSLSocket) and not is_loopback(relay.host):
+        raise SenderAtFault(f"{Phase.LOGIN} ({relay}): no password without TLS")
+    with faults(Phase.LOGIN, relay):
+        if (relay.user + relay.password).isascii():
+            session.login(relay.user, relay.password)
+            return
+        # RFC 4616 is UTF-8; smtplib encodes as ASCII and fails.
+        secret = b64encode(f"\0{relay.user}\0{relay.password}".encode()).decode()
+        code, text = session.docmd("AUTH", f"PLAIN {secret}")
+        if code != 235:
+            raise smtplib.SMTPAuthenticationError(code, text)
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
