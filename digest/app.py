@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from digest import pipeline, ranking
 from digest.compose import Links, Site, Writer, Written, template_folder
@@ -23,12 +28,12 @@ from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, UsageError
-from digest.models import Delivery, Digest, Subscriber
+from digest.models import Delivery, DeliveryState, Digest, Subscriber, SubscriberState
 from digest.pipeline import Parts, Progress, Report, no_progress
 from digest.ranking import Explanation
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, build, look_up
-from digest.store import Hold, Store, hold, open_store, rehearsal
+from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
 
 
@@ -194,6 +199,133 @@ def why(
             raise UsageError(f"paper {paper_id} {what}") from None
 
 
+def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> dict[str, Any]:
+    """How things stand, as JSON values; looks at a copy, so that looking migrates and changes nothing."""
+    with opened(settings, clock, rehearse=True) as parts:
+        last, due = parts.store.runs.latest(), parts.store.subscribers.next_due_at()
+        return {
+            "sources": {name: _plain(record) for name, record in parts.store.sources.records().items()},
+            "last_run": f"{last.finished_at:%Y-%m-%d %H:%M} UTC: {last.report['line']}" if last else None,
+            "last_report": last.report if last else None,
+            "deliveries": parts.store.deliveries.counts(),
+            "subscribers": parts.store.subscribers.counts(),
+            "next_due_at": due.isoformat() if due else None,
+            "roster": _roster_status(settings, parts),
+            "store": {
+                "database": str(sa.make_url(settings.resolved_database_url)),
+                "papers": parts.store.papers.count(),
+                **({"journal": JOURNAL} if settings.resolved_database_url.startswith("sqlite") else {}),
+            },
+        }
+
+
+def people(settings: Settings) -> list[dict[str, Any]]:
+    """Everybody, as JSON values, after taking over the roster."""
+    with _synchronised(settings) as parts:
+        return [
+            {
+                "email": p.email,
+                "name": p.profile.name,
+                "state": p.state.value,
+                "origin": p.origin.value,
+                "next_due_at": p.next_due_at.isoformat() if p.next_due_at else None,
+                "last_issue": p.last_issue.isoformat() if p.last_issue else None,
+                "interests": "; ".join(
+                    [*(t.phrase for t in p.interests.topics), *p.interests.authors, *p.interests.categories]
+                ),
+            }
+            for p in parts.store.subscribers.everyone()
+        ]
+
+
+def add_person(settings: Settings, entry: dict[str, Any]) -> bool:
+    """Enter or change the person of one roster *entry*; True when they are new."""
+    profile = rosters.entry(entry)
+    with _synchronised(settings) as parts:
+        return parts.store.subscribers.add(profile, parts.clock())
+
+
+def import_people(settings: Settings, file: Path) -> tuple[int, int]:
+    """Enter everybody in a roster-like *file*, all or nobody; how many are new, and how many were known."""
+    profiles = rosters.read(file).profiles
+    with _synchronised(settings) as parts:
+        new = parts.store.subscribers.add_all(profiles, parts.clock())
+    return new, len(profiles) - new
+
+
+def export_people(settings: Settings) -> str:
+    """Everybody who is active or paused, in the form of a roster."""
+    kept = {SubscriberState.ACTIVE, SubscriberState.PAUSED}
+    with _synchronised(settings) as parts:
+        return rosters.dump([p.profile for p in parts.store.subscribers.everyone() if p.state in kept])
+
+
+def set_state(settings: Settings, email: str, state: str, until: date | None = None) -> Subscriber:
+    """Pause, resume or remove somebody."""
+    with _synchronised(settings) as parts:
+        return parts.store.subscribers.set_state(email, SubscriberState(state), parts.clock(), until)
+
+
+def remove_person(settings: Settings, email: str) -> None:
+    """Stop sending to somebody.
+
+    Raises:
+        UsageError: they stand in the roster, which would bring them back.
+    """
+    read = rosters.read(file) if (file := settings.path(settings.roster)).exists() else None
+    line = read.lines.get(email.casefold()) if read else None
+    if line:
+        raise UsageError(f"{email} stands in {file} on line {line}; delete the entry there")
+    set_state(settings, email, "removed")
+
+
+def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, Any]]:
+    """The latest deliveries as JSON values."""
+    with opened(settings, rehearse=True) as parts:
+        wanted = DeliveryState(state) if state else None
+        found = parts.store.deliveries.recent(limit, wanted)
+        return [_plain(delivery) | {"email": email} for delivery, email in found]
+
+
+def settle(settings: Settings, ids: Sequence[int], state: str) -> int:
+    """Have deliveries sent again, or say what became of them; how many that applied to."""
+    with opened(settings) as parts:
+        return parts.store.deliveries.settle(ids, DeliveryState(state), parts.clock())
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {
+        name: item.isoformat() if isinstance(item, date) else item for name, item in dataclasses.asdict(value).items()
+    }
+
+
+def _roster_status(settings: Settings, parts: Parts) -> list[str]:
+    """What a pass would make of the roster."""
+    found = roster(settings)
+    if found is None:
+        return [f"no file {settings.path(settings.roster)}"]
+    sync = parts.store.subscribers.sync(found.profiles, parts.clock())
+    lines = [f"{len(found.profiles)} people in {settings.path(settings.roster)}"]
+    for words, addresses in (
+        ("not taken over yet", (*sync.added, *sync.changed)),
+        ("no longer in it", sync.removed),
+        ("unsubscribed, though it still names them", sync.left),
+        ("signed up on the web, entry ignored", sync.elsewhere),
+    ):
+        if addresses:
+            lines.append(f"{words}: {', '.join(addresses)}")
+    return lines
+
+
+@contextmanager
+def _synchronised(settings: Settings) -> Iterator[Parts]:
+    """The parts, after taking over the roster, so that nobody looks at old news."""
+    people = roster(settings)
+    with opened(settings) as parts:
+        pipeline.synchronise(parts, people)
+        yield parts
+
+
 @contextmanager
 def _rehearsed_day(settings: Settings, clock: Callable[[], datetime], progress: Progress) -> Iterator[Parts]:
     """A copy of the store after today's pull."""
@@ -224,7 +356,7 @@ def _keys(settings: Settings, rehearse: bool) -> tuple[str, ...]:
 
 
 def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
-    """Opaque ids of new subscribers: the same again for the same address and key, so that a rehearsal tells the truth."""
+    """Opaque ids of new subscribers: the same for the same address and key, so that a rehearsal tells the truth."""
 
     def token_of(email_key: str) -> str:
         return hmac.digest(keys[0].encode(), f"subscriber\n{email_key}".encode(), "sha256")[:9].hex()
@@ -233,5 +365,5 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; physical time, also in replays."""
+    """Wait for the next place under a limit that all processes on this database share; in real time, also in replays."""
     time.sleep(opened_store.sources.reserve(key, interval, time.time()))

@@ -9,9 +9,9 @@ Each may be repeated at any time, after any crash, by any number of processes: w
 
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts, Progress, no_progress
-from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day
-from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.run import Report, Roster, run, synchronise
 
 __all__ = [
     "Delivered",
@@ -30,4 +30,5 @@ __all__ = [
     "read_day",
     "run",
     "synchronise",
+    "window_of",
 ]

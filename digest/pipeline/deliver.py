@@ -101,18 +101,18 @@ class _Run:
     def _send(self, transport: Transport, claim: Claim) -> Outcome:
         """Compose and hand over; every ending is an outcome."""
         try:
-            message = self._parts.writer.write(claim.digest).message
+            written = self._parts.writer.write(claim.digest)
         except SettingsError as error:  # a broken template: everybody's digest waits for the operator
             return self._our_fault(claim, str(error))
         except Exception as error:
             log.exception("composing failed", delivery=claim.id)
             return Outcome(claim.id, DeliveryState.FAILED, self._parts.clock(), f"composing failed: {error!r}")
-        sha256 = hashlib.sha256(message.data).hexdigest()
+        sha256 = hashlib.sha256(written.message.data).hexdigest()
         if claim.sha256 and claim.sha256 != sha256:
             log.warning("a retry differs from the first attempt; were templates changed?", delivery=claim.id)
-        beginning = Beginning(claim.id, sha256, claim.digest.subscriber.token)
+        beginning = Beginning(claim.id, sha256, written.message_id)
         try:
-            reply = transport.send(message, lambda: self._ledger.begin(beginning))
+            reply = transport.send(written.message, lambda: self._ledger.begin(beginning))
         except LostClaim:
             return Outcome(claim.id, DeliveryState.CANCELLED, self._parts.clock(), "left, paused, or taken over")
         except SenderAtFault as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class LostClaim(Exception):  # noqa: N818 - an outcome, not an error
+class LostClaim(Exception):
     """The delivery is no longer ours to send: its lease ran out, or its reader left."""
 
 
@@ -27,7 +27,7 @@ class Ledger:
     def __init__(self, store: Store, owner: str) -> None:
         self._store, self._owner = store, owner
         self._marks: queue.SimpleQueue[tuple[Beginning, Future[bool]] | Outcome | None] = queue.SimpleQueue()
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def __enter__(self) -> Ledger:
@@ -76,10 +76,8 @@ class Ledger:
         if not group:
             return
         try:
-            if self._failure:
-                raise self._failure
             began = self._store.deliveries.mark([b for b, _ in beginnings], outcomes, self._owner)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - raised again in every connection's thread
             self._failure = error
             for _, done in beginnings:
                 done.set_exception(error)

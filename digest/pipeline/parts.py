@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from digest.compose import Writer
 from digest.delivery import Transport
+from digest.models import Paper
 from digest.settings import Settings
-from digest.sources import Client, LookUp, Source
+from digest.sources import Client, Source
 from digest.store import Store
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how many are done, and of how many where that is known."""
+
+
+LookUp = Callable[[Client, Sequence[str]], tuple[tuple[Paper, ...], str]]
+"""Papers by id, and why some could not be asked for; empty when all were."""
 
 
 def no_progress(_what: str, _done: int, _total: int | None) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from digest.errors import SourceError
 from digest.pipeline.parts import Parts
 from digest.sources import Pull, Source, Task
 
@@ -75,6 +74,7 @@ def _keep(parts: Parts, source: Source, found: Pull, now: datetime) -> Pulled:
     usable = [x for x in found.listings if x.listed_at <= now]
     stored = parts.store.papers.add(usable, now)
     parts.store.sources.record(source.name, now, found.covered_until, found.failure)
+    parts.client.remember(found.validators)  # only now: what was not stored must be asked for again in full
     if found.failure:
         log.warning("source failed", source=source.name, reason=found.failure, kept=len(usable))
     return Pulled(
@@ -88,12 +88,9 @@ def _look_up(parts: Parts, now: datetime) -> None:
     if not wanted:
         return
     parts.progress("looking up liked papers", 0, len(wanted))
-    try:
-        found = parts.look_up(parts.client, wanted)
-    except SourceError as error:
-        log.warning("look-up failed", reason=str(error), papers=len(wanted))
-        return
-    parts.store.papers.add_looked_up(wanted, found, now)
+    found, failure = parts.look_up(parts.client, wanted)
+    if failure:
+        log.warning("look-up failed", reason=failure, asked=len(wanted), found=len(found))
+    answered = [paper.id for paper in found] if failure else wanted
+    parts.store.papers.add_looked_up(answered, found, now)
     parts.progress("looking up liked papers", len(found), len(wanted))
-
-

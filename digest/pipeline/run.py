@@ -75,6 +75,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """For `--json`, and for the store."""
         return {
+            "line": self.line(),
             "started_at": self.started_at.isoformat(),
             "taken": self.taken,
             "roster": asdict(self.sync) if self.sync else None,

@@ -113,7 +113,7 @@ class Client:
         contact: str = "",
         validators: Validators | None = None,
         pace: Pace = lambda key, interval: None,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
     ) -> None:
         self._validators = validators
         self._limits = limits

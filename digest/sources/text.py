@@ -54,7 +54,28 @@ _PARAGRAPH = re.compile(r"\r?\n[^\S\n]*(?:\n\s*|[^\S\n]{2,})")  # arXiv indents 
 # Not html.parser: before 3.11.14 it needs 85 s for 100 kB of "<a ".
 _HIDDEN = re.compile(r"(?is)<(script|style|template)\b[^<>]*>(?:(?!</?\1).)*+</\1\s*>|<!--(?:(?!<?!?--).)*+-->")
 _TAG = re.compile(r"</?([A-Za-z][\w:-]*+)[^<>]*+>|<!\[CDATA\[|\]\]>")
-_BLOCKS = frozenset("p div br li ul ol tr table h1 h2 h3 h4 h5 h6 blockquote section pre jats:p".split())
+_BLOCKS = frozenset(
+    [
+        "p",
+        "div",
+        "br",
+        "li",
+        "ul",
+        "ol",
+        "tr",
+        "table",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "blockquote",
+        "section",
+        "pre",
+        "jats:p",
+    ]
+)
 _SCRIPT = re.compile(r"(?<!\\)([_^])(?:\{([^{}]*)\}|(\\[A-Za-z]+|[A-Za-z0-9+*-]))")
 _RAISED = {"_": dict(zip("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋", strict=True))}
 _RAISED["^"] = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import JOURNAL, Database, connect, create_engine
-from digest.store.lock import Hold, hold
 from digest.store.feedback import Feedback, Opinions
+from digest.store.lock import Hold, hold
 from digest.store.papers import Papers, Stored
 from digest.store.runs import Learned, Run, Runs
 from digest.store.sources import Facts, SourceRecord, Sources

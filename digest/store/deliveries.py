@@ -236,6 +236,19 @@ class Deliveries:
             )
         return lost
 
+    def settle(self, ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
+        """The operator's word on deliveries: PLANNED sends again what ended badly; SENT and FAILED settle unknowns."""
+        d = schema.deliveries.c
+        ended = (DeliveryState.UNKNOWN, DeliveryState.FAILED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
+        again = state == DeliveryState.PLANNED
+        start = ended if again else ended[:1]
+        values: dict[str, Any] = {"state": state.value, "ready_at": now if again else None, "reply": "by the operator"}
+        if again:
+            values["expires_at"] = now + LIFE
+        where = sa.and_(d.id.in_(ids), d.state.in_([s.value for s in start]), d.content.is_not(None))
+        with self._database.writing() as connection:
+            return connection.execute(schema.deliveries.update().where(where).values(values)).rowcount
+
     # -- looking
 
     def seen(self, subscriber_ids: Iterable[int], since: date) -> dict[int, dict[str, date]]:

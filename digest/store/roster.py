@@ -305,6 +305,23 @@ def _repeated_keys(node: Any, name: str) -> Iterator[str]:
             yield from _repeated_keys(value, name)
 
 
+def entry(values: dict[str, Any]) -> Profile:
+    """The profile of one entry, given as values.
+
+    Raises:
+        SettingsError: with every mistake as `key: what is wrong`.
+    """
+    try:
+        return _Entry.model_validate(values).profile()
+    except ValidationError as error:
+        raise SettingsError(*(_plainly(e) for e in error.errors(include_url=False))) from error
+
+
+def _plainly(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    return f"{path}: {_PLAIN.get(error['type']) or str(error['msg']).removeprefix('Value error, ')}"
+
+
 def dump(profiles: Sequence[Profile]) -> str:
     """A roster file that says the same as *profiles*."""
     entries = [_entry(profile) for profile in profiles]

@@ -94,23 +94,27 @@ class Subscribers:
             tuple(elsewhere),
         )
 
-    def add(self, profile: Profile, now: datetime, origin: Origin = Origin.OPERATOR) -> bool:
-        """Enter or change one person; True when they are new.
+    def add(self, profile: Profile, now: datetime) -> bool:
+        """Enter or change one person; True when they are new. See `add_all`."""
+        return bool(self.add_all([profile], now))
+
+    def add_all(self, profiles: Sequence[Profile], now: datetime) -> int:
+        """Enter or change these people by the operator's command, all or nobody; how many are new.
 
         Raises:
-            UsageError: they unsubscribed, and only they can undo that; or the roster names them.
+            UsageError: one unsubscribed, and only they can undo that; signed up on the web; or stands in the roster.
         """
+        new = 0
         with self._database.writing() as connection:
-            row = self._row(connection, profile.email)
-            if row is None:
-                self._insert(connection, [profile], origin, now)
-                return True
-            if row["state"] == SubscriberState.UNSUBSCRIBED:
-                raise UsageError(f"{profile.email} unsubscribed; only they can subscribe again")
-            if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:
-                raise UsageError(f"{profile.email} stands in the roster; change the entry there")
-            self._update(connection, row | {"origin": Origin.FILE.value}, profile, now, origin)
-            return False
+            for profile in profiles:
+                row = self._row(connection, profile.email)
+                if row is None:
+                    self._insert(connection, [profile], Origin.OPERATOR, now)
+                    new += 1
+                    continue
+                _refuse_others(row)
+                self._update(connection, row, profile, now, Origin.OPERATOR)
+        return new
 
     def set_state(self, email: str, state: SubscriberState, now: datetime, until: date | None = None) -> Subscriber:
         """Pause, resume, remove or unsubscribe one person.
@@ -298,6 +302,16 @@ class Subscribers:
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _refuse_others(row: Mapping[str, Any]) -> None:
+    """Raise where the operator's command may not change a person."""
+    if row["state"] == SubscriberState.UNSUBSCRIBED:
+        raise UsageError(f"{row['email']} unsubscribed; only they can subscribe again")
+    if row["origin"] == Origin.WEB:
+        raise UsageError(f"{row['email']} signed up on the web and decides there")
+    if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:
+        raise UsageError(f"{row['email']} stands in the roster; change the entry there")
 
 
 def _values(profile: Profile) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""`digest preview`, `why` and `status`: look, change nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from digest.cli.common import at_option, echo_json, json_option, load, progress
+
+if TYPE_CHECKING:
+    from digest.app import Preview
+
+
+@click.command()
+@click.argument("email", required=False)
+@at_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
+@click.option("--open", "open_", is_flag=True, help="Show the HTML in the browser.")
+@json_option
+def preview(email: str | None, *, at: datetime | None, out: Path | None, open_: bool, as_json: bool) -> None:
+    """Show exactly the message that would go to EMAIL (the first subscriber if left out), changing nothing.
+
+    \b
+        digest preview ada@example.org --open
+        digest preview ada@example.org --at 2026-02-04T07:00 --out out/
+    """
+    from digest import app
+
+    with progress() as report_progress:
+        shown = app.preview(load(), email, app.clock_at(at), report_progress)
+    files = _write(shown, out) if out or open_ else {}
+    if as_json:
+        echo_json(_as_json(shown, files))
+    elif files:
+        for path in files.values():
+            click.echo(path)
+    else:
+        click.echo(f"Subject: {shown.written.subject}\n\n{shown.written.text}", nl=False)
+    if shown.delivery:
+        click.echo(f"(this issue exists already: {shown.delivery.state.value})", err=True)
+    if open_:
+        click.launch(files["html"].as_uri())
+
+
+@click.command()
+@click.argument("email")
+@click.argument("paper")
+@at_option
+@json_option
+def why(email: str, paper: str, *, at: datetime | None, as_json: bool) -> None:
+    """Show how PAPER scores for EMAIL, term by term, and why it is picked or not.
+
+    \b
+        digest why ada@example.org 2602.01785
+    """
+    from dataclasses import asdict
+
+    from digest import app
+
+    with progress() as report_progress:
+        explanation = app.why(load(), email, paper, app.clock_at(at), report_progress)
+    if as_json:
+        echo_json(asdict(explanation))
+    else:
+        click.echo(str(explanation))
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show how things stand: sources, last pass, queue by state, people, roster against store.
+
+    \b
+        digest status --json
+    """
+    from digest import app
+
+    settings = load()
+    found = app.status(settings)
+    if as_json:
+        echo_json(found)
+        return
+    for heading, lines in _status_lines(found).items():
+        click.secho(heading, bold=True)
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+def _write(shown: Preview, out: Path | None) -> dict[str, Path]:
+    import tempfile
+
+    folder = out or Path(tempfile.mkdtemp(prefix="digest-preview-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{shown.digest.subscriber.email}-{shown.digest.issue}".replace("/", "_")
+    contents = {
+        "eml": shown.written.message.data,
+        "html": shown.written.html.encode(),
+        "txt": shown.written.text.encode(),
+    }
+    files = {kind: (folder / f"{stem}.{kind}").absolute() for kind in contents}
+    for kind, data in contents.items():
+        files[kind].write_bytes(data)
+    return files
+
+
+def _as_json(shown: Preview, files: dict[str, Path]) -> dict[str, Any]:
+    return {
+        "email": shown.digest.subscriber.email,
+        "issue": shown.digest.issue.isoformat(),
+        "state": shown.delivery.state.value if shown.delivery else None,
+        "subject": shown.written.subject,
+        "message_id": shown.written.message_id,
+        "considered": shown.digest.considered,
+        "picks": [
+            {
+                "id": pick.paper.id,
+                "title": pick.paper.title,
+                "section": pick.section.value,
+                "score": round(pick.score, 4),
+                "reasons": [{"kind": r.kind.value, "subject": r.subject, "terms": r.terms} for r in pick.reasons],
+            }
+            for pick in shown.digest.picks
+        ],
+        "files": {kind: str(path) for kind, path in files.items()},
+    }
+
+
+def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
+    def pairs(values: dict[str, Any]) -> list[str]:
+        return [f"{name}: {value}" for name, value in values.items()] or ["none"]
+
+    sources = [
+        f"{name}: {'FAILING since ' + s['failing_since'] + ': ' + s['failure'] if s['failure'] else 'fine'}"
+        f", last read {s['succeeded_at'] or 'never'}"
+        for name, s in found["sources"].items()
+    ]
+    return {
+        "Sources": sources or ["never read"],
+        "Last pass": [found["last_run"] or "none yet"],
+        "Deliveries": pairs(found["deliveries"]),
+        "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],
+        "Roster": found["roster"],
+        "Store": pairs(found["store"]),
+    }
+
+
+COMMANDS = (preview, why, status)

@@ -1,0 +1,52 @@
+"""`digest run` and `digest serve`: what does the work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from digest.cli.common import at_option, echo_json, json_option, load, progress
+
+
+@click.command()
+@at_option
+@click.option("--dry-run", is_flag=True, help="Do everything but send, on a copy of the store; nothing is changed.")
+@json_option
+@click.pass_context
+def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, as_json: bool) -> None:
+    """One pass, for cron: read the sources, choose for whoever is due, send.
+
+    A second run on the same day sends nothing again. In a crontab:
+
+    \b
+        */10 * * * *  cd /home/ada/papers && digest run
+    """
+    from digest import app
+
+    with progress() as report_progress:
+        report = app.run_once(load(), app.clock_at(at), report_progress, dry_run=dry_run)
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(("dry run, nothing was sent; " if dry_run else "") + report.line())
+        if report.sync and report.sync.left:
+            click.echo(f"still in the roster although they unsubscribed: {', '.join(report.sync.left)}", err=True)
+        if report.sync and report.sync.elsewhere:
+            click.echo(f"signed up on the web, roster entry ignored: {', '.join(report.sync.elsewhere)}", err=True)
+    ctx.exit(1 if report.failed else 0)
+
+
+@click.command()
+def serve() -> None:
+    """Stay and do all of it: a pass every minute for whoever is due, until SIGTERM or Ctrl-C.
+
+    \b
+        digest serve
+    """
+    from digest import schedule
+
+    schedule.serve(load())
+
+
+COMMANDS = (run, serve)
