@@ -1,1 +1,17 @@
-"""`digest` mails researchers the papers they would have wanted to find, once a day, at the hour they chose."""
+"""`digest` mails researchers the papers they would have wanted to find, once a day, at the hour they chose.
+
+A tour of the house. A paper walks through five rooms, and no room knows another:
+
+* `sources`   asks Hugging Face, arXiv and feeds politely, and turns their bytes into papers
+* `store`     remembers papers, people, and every digest on its way, in SQLite or PostgreSQL
+* `ranking`   chooses for each reader, and says truthfully why
+* `compose`   writes the mail: text, HTML, headers, signed links
+* `delivery`  hands it to the next hop, and understands the answer
+
+`pipeline` is the corridor that knows their order: pull, plan, deliver. `app` builds the real things from settings, and
+is all that the entrances know: `cli` (the terminal), `schedule` (the clock), `inbox` and `demo` (see it work here).
+At the bottom lie values that import nothing above them: `models`, `errors`, `settings`, and `due`, which knows when
+an issue is due at the reader's place.
+
+import-linter holds the house to this plan; see `pyproject.toml`.
+"""

@@ -128,7 +128,9 @@ def test_even_a_delivery_error_from_recording_sends_nothing_into_the_body() -> N
     assert server.heard[0][4:] == []
 
 
-@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"x", b" ", b"\r\n.\r\n", b"\n.\n"])).map(b"".join))
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"x", b" ", b"\r\n.\r\n", b"\n.\n"])).map(b"".join)
+)
 def test_every_body_survives_dots_and_loses_bare_line_ends(data: bytes) -> None:
     wire = stuff(crlf(data))
     assert wire.endswith(b".\r\n")
@@ -212,7 +214,8 @@ def test_a_message_too_long_for_the_server_is_refused_without_sending_it() -> No
 
 
 @pytest.mark.parametrize(
-    "address", ["", "ada", "@example.org", "ada@", "a b@example.org", "a@example.org>\r\nDATA", "a\0@example.org", "<a@b>"]
+    "address",
+    ["", "ada", "@example.org", "ada@", "a b@example.org", "a@example.org>\r\nDATA", "a\0@example.org", "<a@b>"],
 )
 def test_an_address_cannot_break_out_of_its_command(shared_sink: Sink, address: str) -> None:
     with a_transport(shared_sink) as transport:
