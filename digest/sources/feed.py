@@ -1,7 +1,7 @@
 """Any RSS or Atom feed, read by feedparser.
 
-RSS 2.0 (rssboard.org/rss-specification), Atom (RFC 4287), RSS 1.0 with Dublin Core and PRISM, as journals write them. A feed
-that breaks off is mended at the end of its last whole entry, so that half an abstract is never taken for one.
+RSS 2.0 (rssboard.org/rss-specification), Atom (RFC 4287), RSS 1.0 with Dublin Core and PRISM, as journals write them.
+A feed that breaks off is mended at the end of its last whole entry, so that half an abstract is never taken for one.
 """
 
 from __future__ import annotations
