@@ -242,6 +242,8 @@ class _Whole(httpx.BaseTransport):
                     raise SourceError(f"answered with more than {self._limits.size:,} bytes")
                 if time.monotonic() > deadline:
                     raise _Incomplete(f"timed out after {self._limits.total:g} s", response, bytes(body))
+        except _Incomplete:
+            raise
         except httpx.ReadTimeout as error:
             raise _Incomplete(f"timed out after {self._limits.read:g} s", response, bytes(body)) from error
         except (httpx.TransportError, zlib.error) as error:
@@ -300,7 +302,7 @@ def _reason(error: Exception, limits: Limits) -> str:
         return "certificate not accepted" if _is_tls(error) else "could not be reached"
     reasons: Mapping[type[Exception], str] = {
         httpx.TooManyRedirects: "redirected too often",
-        httpx.UnsupportedProtocol: "redirected to something that is not a web address",
+        httpx.UnsupportedProtocol: "not a web address",
         httpx.InvalidURL: "not a web address",
     }
     return reasons.get(type(error), "hung up without an answer")
