@@ -107,7 +107,7 @@ def test_a_dead_port_is_a_reason_too() -> None:
         client.get(upstream.url, traffic=Traffic())
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/feed", "http://example.org:99999999", "no address"])
+@pytest.mark.parametrize("url", ["ftp://example.org/feed", "http://a\x07b", "no address", f"http://{'a' * 70}.invalid"])
 def test_what_is_no_web_address_is_a_reason_too(url: str) -> None:
     with Client(limits=ONCE) as client, pytest.raises(SourceError, match="not a web address"):
         client.get(url, traffic=Traffic())

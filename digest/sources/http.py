@@ -202,7 +202,7 @@ class Client:
             if not error.body:
                 raise SourceError(str(error)) from error
             return httpx.Response(error.response.status_code, content=error.body), str(error)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise SourceError(_reason(error, self._limits)) from error
 
 
@@ -304,6 +304,7 @@ def _reason(error: Exception, limits: Limits) -> str:
         httpx.TooManyRedirects: "redirected too often",
         httpx.UnsupportedProtocol: "not a web address",
         httpx.InvalidURL: "not a web address",
+        UnicodeError: "not a web address",
     }
     return reasons.get(type(error), "hung up without an answer")
 
