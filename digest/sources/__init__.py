@@ -71,5 +71,5 @@ def build(settings: Settings) -> tuple[Source, ...]:
 
 
 def look_up(settings: Settings, client: Client, ids: Sequence[str]) -> tuple[tuple[Paper, ...], str]:
-    """The papers with these ids as arXiv knows them, such as liked ones that no source has listed; see `Arxiv.look_up`."""
+    """The papers with these ids, such as liked ones that no source has listed; see `Arxiv.look_up`."""
     return Arxiv(settings.arxiv_feed_url, settings.arxiv_api_url).look_up(client, ids)

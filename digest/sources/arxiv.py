@@ -1,16 +1,17 @@
 """arXiv: the day's announcement from its feed, missed ones and single papers from its API.
 
-Announcements are made Sunday to Thursday at 20:00 US Eastern time and stand in a feed dated the following midnight there,
-Monday to Friday; one closes for submissions at 14:00 of its evening, and what came after Friday 14:00 is announced on Monday
-(info.arxiv.org/help/availability). One feed serves all categories joined by "+" (info.arxiv.org/help/rss). The API gives at
-most 2,000 entries a page and 30,000 a query (info.arxiv.org/help/api/user-manual). All of arXiv's machines together allow
-one request in three seconds over one connection (info.arxiv.org/help/api/tou).
+Announcements are made Sunday to Thursday at 20:00 US Eastern time and stand in a feed dated the following midnight
+there, Monday to Friday; one closes for submissions at 14:00 of its evening, and what came after Friday 14:00 is
+announced on Monday (info.arxiv.org/help/availability). One feed serves all categories joined by "+"
+(info.arxiv.org/help/rss). The API gives at most 2,000 entries a page and 30,000 a query
+(info.arxiv.org/help/api/user-manual). All of arXiv's machines together allow one request in three seconds over one
+connection (info.arxiv.org/help/api/tou).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -92,7 +93,7 @@ class Arxiv:
         return (announced if whole else None), whole
 
     def _feed(self, gathering: Gathering, categories: list[str]) -> Answer | None:
-        """One request for all *categories*; those that arXiv does not know are taken out, for it then refuses them all."""
+        """One request for all *categories*; one unknown to arXiv is taken out, because it has all of them refused."""
         while categories:
             answer = gathering.get(f"{self.feeds}/rss/{'+'.join(categories)}", pace=PACE, understood=(400, 404))
             if answer is None or (answer.status < 400 and not _is_refusal(answer.body)):
@@ -106,13 +107,17 @@ class Arxiv:
         return None
 
     def _catch_up(self, gathering: Gathering, categories: list[str], first: datetime, now: datetime) -> bool:
-        """Take what was submitted for the announcement at *first* or later and announced by *now*; whether it was all."""
+        """Take what was submitted for the announcements from *first* to *now*; returns whether that is all of it."""
         known = {listing.paper.id for listing in gathering.listings}
-        search = f"submittedDate:[{opened(first):%Y%m%d%H%M} TO {now:%Y%m%d%H%M}] AND ({_any_of(categories)})"
+        span = f"submittedDate:[{opened(first):%Y%m%d%H%M} TO {now:%Y%m%d%H%M}]"
+        search = {
+            "search_query": f"{span} AND ({_any_of(categories)})",
+            "sortBy": "submittedDate",
+            "sortOrder": "ascending",
+        }
         start, empty = 0, 0
         while True:
-            query = {"search_query": search, "sortBy": "submittedDate", "sortOrder": "ascending", "start": start}
-            answer = self._ask(gathering, query | {"max_results": PAGE})
+            answer = self._ask(gathering, {**search, "start": start, "max_results": PAGE})
             if answer is None:
                 return False
             page = parse_page(answer.body)
@@ -142,7 +147,7 @@ class Arxiv:
         middle = len(ids) // 2
         return self._by_id(gathering, ids[:middle]) + self._by_id(gathering, ids[middle:])
 
-    def _ask(self, gathering: Gathering, query: dict[str, str | int]) -> Answer | None:
+    def _ask(self, gathering: Gathering, query: Mapping[str, str | int]) -> Answer | None:
         url = f"{self.api}/api/query?{urlencode(query)}"
         return gathering.get(url, pace=PACE, understood=(400,), remembered=False)
 

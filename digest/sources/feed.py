@@ -1,7 +1,7 @@
 """Any RSS or Atom feed, read by feedparser.
 
-RSS 2.0 (rssboard.org/rss-specification), Atom (RFC 4287), RSS 1.0 with Dublin Core and PRISM, as journals write them. A feed
-that breaks off is mended at the end of its last whole entry, so that half an abstract is never taken for one.
+RSS 2.0 (rssboard.org/rss-specification), Atom (RFC 4287), RSS 1.0 with Dublin Core and PRISM, as journals write them.
+A feed that breaks off is mended at the end of its last whole entry, so that half an abstract is never taken for one.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def read(body: bytes) -> tuple[list[Entry], Entry, str]:
         found = feedparser.parse(io.BytesIO(mended), sanitize_html=False, resolve_relative_uris=False)
     except Exception:  # noqa: BLE001 - a third party's parser on strangers' bytes
         return [], feedparser.FeedParserDict(), "answered with something that is not a feed"
-    if not found.version:
-        return [], found.feed, "answered with something that is not a feed"
+    if not found.get("version"):
+        return [], feedparser.FeedParserDict(), "answered with something that is not a feed"
     if found.bozo and not found.entries and not problem:
         problem = "answered with a feed that cannot be read"
     return found.entries, found.feed, problem

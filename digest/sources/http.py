@@ -1,8 +1,9 @@
 """The polite client: the one module that talks HTTP to the world.
 
 Every request names who asks, waits its turn (`Pace`), asks only for what changed (RFC 9110, section 13: ETag and
-Last-Modified), honours Retry-After (section 10.2.3), and ends: after a time and after a number of bytes, counted *after*
-decompression. Whatever goes wrong is a `SourceError` whose text fits the digest's status line and holds no address.
+Last-Modified), honours Retry-After (section 10.2.3), and ends: after a time and after a number of bytes, counted
+*after* decompression. Whatever goes wrong is a `SourceError` whose text fits the digest's status line and holds no
+address.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from httpx_retries import Retry, RetryTransport
 from digest.errors import SourceError
 
 Pace = Callable[[str, float], None]
-"""`pace(key, interval)` returns when the next request under *key* may be made, *interval* seconds after the last one."""
+"""`pace(key, interval)` returns when a request under *key* may be made: *interval* seconds after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,10 @@ class _Incomplete(httpx.ReadError):
         self.body = body
 
 
+def unpaced(key: str, interval: float) -> None:
+    """Never wait: for tests and for upstreams of one's own."""
+
+
 class Client:
     """Fetches; shared by all sources and safe to use from several threads.
 
@@ -112,7 +117,7 @@ class Client:
         self,
         contact: str = "",
         validators: Validators | None = None,
-        pace: Pace = lambda key, interval: None,
+        pace: Pace = unpaced,
         limits: Limits = Limits(),
     ) -> None:
         self._validators = validators
@@ -131,7 +136,7 @@ class Client:
                 "Accept-Encoding": "gzip",
             },
             timeout=httpx.Timeout(limits.read, connect=limits.connect),
-            trust_env=False,  # a proxy or a netrc in somebody's shell must not decide where a newsletter gets its papers
+            trust_env=False,  # a proxy in somebody's shell must not decide where a newsletter gets its papers
             follow_redirects=True,
             max_redirects=5,
             event_hooks={"response": [_refuse_downgrade]},
@@ -159,6 +164,7 @@ class Client:
         """Ask for *url*, again if need be.
 
         Args:
+            url: http or https.
             traffic: where the cost is added.
             pace: key and interval in seconds of the queue to stand in.
             understood: statuses beside 200 and 304 whose body the caller wants to read.
@@ -196,7 +202,7 @@ class Client:
             if not error.body:
                 raise SourceError(str(error)) from error
             return httpx.Response(error.response.status_code, content=error.body), str(error)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise SourceError(_reason(error, self._limits)) from error
 
 
@@ -236,6 +242,8 @@ class _Whole(httpx.BaseTransport):
                     raise SourceError(f"answered with more than {self._limits.size:,} bytes")
                 if time.monotonic() > deadline:
                     raise _Incomplete(f"timed out after {self._limits.total:g} s", response, bytes(body))
+        except _Incomplete:
+            raise
         except httpx.ReadTimeout as error:
             raise _Incomplete(f"timed out after {self._limits.read:g} s", response, bytes(body)) from error
         except (httpx.TransportError, zlib.error) as error:
@@ -270,7 +278,7 @@ def _refuse_downgrade(response: httpx.Response) -> None:
     """A redirect stays in its scheme, or goes up from http to https."""
     if response.has_redirect_location:
         target = response.url.join(response.headers["Location"]).scheme
-        if target != response.url.scheme and target != "https":
+        if target not in {response.url.scheme, "https"}:
             raise SourceError("redirected to an address that is not encrypted")
 
 
@@ -294,8 +302,9 @@ def _reason(error: Exception, limits: Limits) -> str:
         return "certificate not accepted" if _is_tls(error) else "could not be reached"
     reasons: Mapping[type[Exception], str] = {
         httpx.TooManyRedirects: "redirected too often",
-        httpx.UnsupportedProtocol: "redirected to something that is not a web address",
+        httpx.UnsupportedProtocol: "not a web address",
         httpx.InvalidURL: "not a web address",
+        UnicodeError: "not a web address",
     }
     return reasons.get(type(error), "hung up without an answer")
 

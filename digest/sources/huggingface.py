@@ -1,9 +1,9 @@
 """Hugging Face Daily Papers: what its community submitted and voted for, day by day.
 
-`GET /api/daily_papers?date=YYYY-MM-DD&limit=100&p=N` (huggingface_hub, `HfApi.list_daily_papers`). *date* is the UTC day on
-the Hub, not arXiv's, and may not lie in the future; a day without papers is `[]`; pages may be short, so only an empty one
-is the last. The shape of an entry has changed over the years: in 282 recorded days from 2024 to 2026, only id, title and
-upvotes were always there. Votes go on rising for days, which is why the last days are read again.
+`GET /api/daily_papers?date=YYYY-MM-DD&limit=100&p=N` (huggingface_hub, `HfApi.list_daily_papers`). *date* is the UTC
+day on the Hub, not arXiv's, and may not lie in the future; a day without papers is `[]`; pages may be short, so only
+an empty one is the last. The shape of an entry has changed over the years: in 282 recorded days from 2024 to 2026,
+only id, title and upvotes were always there. Votes go on rising for days, which is why the last days are read again.
 """
 
 from __future__ import annotations

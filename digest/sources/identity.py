@@ -1,8 +1,8 @@
 """Under which id a paper goes: version-less arXiv id, else DOI, else what the feed calls it.
 
-arXiv ids: info.arxiv.org/help/arxiv_identifier ("2602.01785", before April 2007 "math/0309136", where the subject class of
-"math.GT/0309136" is decoration). DOIs: DOI Handbook, section 2.2; they are compared without regard to case, and a DOI with
-the prefix 10.48550 *is* an arXiv id.
+arXiv ids: info.arxiv.org/help/arxiv_identifier ("2602.01785", before April 2007 "math/0309136", where the subject
+class of "math.GT/0309136" is decoration). DOIs: DOI Handbook, section 2.2; they are compared without regard to case,
+and a DOI with the prefix 10.48550 *is* an arXiv id.
 """
 
 from __future__ import annotations
