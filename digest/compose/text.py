@@ -65,8 +65,15 @@ def shorten(text: str, columns: int) -> str:
     return text[: ends[-1]]
 
 
-def wrap(text: str, columns: int = 72, indent: str = "") -> str:
-    """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are."""
+def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> str:
+    """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
+
+    Args:
+        text: loses its own line breaks.
+        columns: with the indent.
+        indent: before each line.
+        bullet: instead of the first line's indent; as long as that.
+    """
     room = columns - len(indent)
     lines: list[str] = []
     current = ""
@@ -77,7 +84,8 @@ def wrap(text: str, columns: int = 72, indent: str = "") -> str:
             lines.append(current)
             candidate = word[1:] if glued else word
         current = candidate
-    return "\n".join(indent + each for each in [*lines, current] if each)
+    wrapped = "\n".join(indent + each for each in [*lines, current] if each)
+    return bullet + wrapped[len(bullet) :]
 
 
 def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:

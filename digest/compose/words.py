@@ -9,12 +9,12 @@ from __future__ import annotations
 import gettext
 import io
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -47,9 +47,13 @@ class Words:
         """Wednesday, 4 February 2026."""
         return format_date(day, "full", locale=self.locale)
 
-    def weekday(self, day: date) -> str:
-        """Wednesday."""
-        return format_date(day, "EEEE", locale=self.locale)
+    def weekday(self, number: int) -> str:
+        """Wednesday, for 2."""
+        return str(self.locale.days["format"]["wide"][number])
+
+    def clock(self, at: time) -> str:
+        """7:00 AM, 07:00."""
+        return format_time(at, "short", locale=self.locale)
 
     def count(self, number: int) -> str:
         """412, 1,234."""
