@@ -30,7 +30,7 @@ def reason(reasons: Sequence[Reason], w: Words, most: int = 2) -> str:
             said[each.kind] = _predicate(each, topics, w)
     if not said:
         return ""
-    return w.gettext("It %(reasons)s.") % {"reasons": w.both(list(said.values()))}
+    return w.gettext("It %(reasons)s.") % {"reasons": w.both(tuple(said.values()))}
 
 
 def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
@@ -52,7 +52,7 @@ def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
 
 
 def _topics(topics: Sequence[str], w: Words) -> str:
-    quoted = [w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics]
+    quoted = tuple(w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics)
     if not quoted:
         return w.gettext("matches your interests")
     text = w.ngettext("matches your topic %(topics)s", "matches your topics %(topics)s", len(quoted))
@@ -153,7 +153,7 @@ def schedule(subscriber: Subscriber, w: Words) -> str:
     names = {
         "time": w.clock(subscriber.schedule.at),
         "zone": subscriber.schedule.zone,
-        "days": w.both([w.weekday(day) for day in sorted(days)]),
+        "days": w.both(tuple(w.weekday(day) for day in sorted(days))),
     }
     if days == EVERY_DAY:
         return w.gettext("A digest comes every day at %(time)s (%(zone)s).") % names
@@ -166,7 +166,7 @@ def interests(subscriber: Subscriber, w: Words) -> str:
     """What a digest looks for; empty where nothing is named."""
     wanted = subscriber.interests
     named = [topic.phrase for topic in wanted.topics] + [*wanted.authors, *wanted.categories]
-    return w.both([fit(line(each), 60) for each in named[:20]])
+    return w.both(tuple(fit(line(each), 60) for each in named[:20]))
 
 
 def chosen(digest: Digest, w: Words) -> str:
@@ -181,7 +181,7 @@ def chosen(digest: Digest, w: Words) -> str:
         "Chosen from %(count)s papers; read today: %(sources)s.",
         digest.considered,
     )
-    named = [_brought(status, w) for status in read[:12]]
+    named = tuple(_brought(status, w) for status in read[:12])
     return text % {"count": count, "sources": w.both(named)}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
@@ -30,9 +29,11 @@ class Words:
         self.locale = locale
         self.gettext = messages.gettext
         self.ngettext = messages.ngettext
-        # a few hundred days and reasons are said to thousands of readers
+        # Babel takes its time, and thousands of readers are told the same few days and numbers
         self.day = lru_cache(512)(self._day)
         self.long_day = lru_cache(512)(self._long_day)
+        self.count = lru_cache(4096)(self._count)
+        self.both = lru_cache(4096)(self._both)
 
     @property
     def tag(self) -> str:
@@ -55,7 +56,7 @@ class Words:
         """7:00 AM, 07:00."""
         return format_time(at, "short", locale=self.locale)
 
-    def count(self, number: int) -> str:
+    def _count(self, number: int) -> str:
         """412, 1,234."""
         return format_decimal(number, locale=self.locale)
 
@@ -69,9 +70,9 @@ class Words:
         """97%."""
         return format_percent(number / 100, locale=self.locale)
 
-    def both(self, parts: Sequence[str]) -> str:
+    def _both(self, parts: tuple[str, ...]) -> str:
         """A, B and C."""
-        return format_list(parts, locale=self.locale)
+        return format_list(list(parts), locale=self.locale)
 
 
 @lru_cache
