@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ from digest.compose.links import Links, Verb
 from digest.compose.render import Templates
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, wrap
 from digest.compose.words import Words
-from digest.models import Digest, Paper, Pick, Section
+from digest.models import Digest, Paper, Pick, Reason, Section
 
 KEPT = 2048
 """Cards in memory, about 8 KB each: several days of papers in several languages."""
@@ -79,6 +79,32 @@ class Rendered:
     text: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Why a paper was picked, ready to be filled in, and the words to mark."""
+
+    html: str
+    text: str
+    terms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pick in one reader's mail."""
+
+    rendered: Callable[[Form], Rendered]
+    html_slots: Mapping[str, str]
+    text_slots: Mapping[str, str]
+
+    def html(self, form: Form) -> str:
+        """Empty for a paper that is left out, and so is `text`."""
+        return "" if form is Form.GONE else _fill(self.rendered(form).html, self.html_slots)
+
+    def text(self, form: Form) -> str:
+        """Lines of at most 72 columns, but for addresses."""
+        return "" if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
+
+
 class Cards:
     """Writes cards.
 
@@ -93,19 +119,19 @@ class Cards:
         self._web = web
         self._thumbnails = thumbnails
         self._rendered = lru_cache(KEPT)(self._render)
+        self._reasons = lru_cache(KEPT)(_said)
 
-    def write(self, digest: Digest, pick: Pick, form: Form, words: Words) -> tuple[str, str]:
-        """One pick for one reader, as HTML and as text; both empty for a paper that is gone."""
-        if form is Form.GONE:
-            return "", ""
-        terms = frozenset(term for reason in pick.reasons for term in reason.terms)
-        reason = sentences.reason(pick.reasons, words)
+    def entry(self, digest: Digest, pick: Pick, words: Words) -> Entry:
+        """One pick of one digest, to be written in any form."""
+        reason = self._reasons(pick.reasons, words)
+        slots = self._feedback(digest, pick) if self._web else {}
         # nothing of the reader may enter the key but the words to mark
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
-        rendered = self._rendered(shared, terms, bool(reason), form, words)
-        slots = self._feedback(digest, pick) if self._web and form is not Form.LINE else {}
-        text = slots | {"reason": wrap(reason, 72, "  ")}
-        return _fill(rendered.html, slots | {"reason": str(escape(reason))}), _fill(rendered.text, text)
+
+        def rendered(form: Form) -> Rendered:
+            return self._rendered(shared, reason.terms, bool(reason.html), form, words)
+
+        return Entry(rendered, slots | {"reason": reason.html}, slots | {"reason": reason.text})
 
     def _feedback(self, digest: Digest, pick: Pick) -> dict[str, str]:
         token = digest.subscriber.token
@@ -136,6 +162,12 @@ class Cards:
         )
 
 
+def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
+    sentence = sentences.reason(reasons, words)
+    terms = frozenset(term for reason in reasons for term in reason.terms)
+    return Said(str(escape(sentence)), wrap(sentence, 72, "  "), terms)
+
+
 def _byline(paper: Paper, words: Words) -> str:
     """Ada Example, Bo Sample and 14 more."""
     shown, rest = few([fit(line(name), 40) for name in paper.authors if line(name)], 3)
@@ -143,7 +175,7 @@ def _byline(paper: Paper, words: Words) -> str:
         names = ", ".join(shown)
         text = words.ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", rest)
         return text % {"names": names, "count": rest}
-    return words.both(shown)
+    return words.both(tuple(shown))
 
 
 def _where(pick: Pick, words: Words) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class Links:
     def __init__(self, public_url: str, keys: Sequence[str]) -> None:
         if not keys or not all(keys):
             raise ValueError("a link needs a key to be signed with")
-        self._base = public_url.rstrip("/")
+        self._bases = {purpose: f"{public_url.rstrip('/')}/{purpose}/" for purpose in Purpose}
         self._key = keys[0].encode()
         self._signers = {purpose: _signer(keys, purpose) for purpose in Purpose}
 
@@ -107,7 +106,7 @@ class Links:
 
     def feedback(self, token: str, issue: date, paper_id: str, verb: Verb) -> str:
         """One word about one paper of an issue."""
-        return self._url(Purpose.FEEDBACK, token, issue.isoformat(), verb, paper_id)
+        return self._url(Purpose.FEEDBACK, token, issue.isoformat(), verb.value, paper_id)
 
     def read(
         self, purpose: Purpose, text: str, *, now: datetime | None = None, max_age: timedelta | None = None
@@ -147,7 +146,7 @@ class Links:
         except (binascii.Error, UnicodeError, ValueError):
             return Forged()
         if purpose is None or not any(
-            hmac.compare_digest(rest.encode(), _local(key, purpose, token).encode())
+            hmac.compare_digest(rest.encode(), _local(key, token).encode())
             for key in self._signers[purpose].secret_keys
         ):
             return Forged()
@@ -158,10 +157,10 @@ class Links:
         return hmac.digest(self._key, "\n".join(parts).encode(), "sha256")[:16].hex()
 
     def _url(self, purpose: Purpose, *fields: str) -> str:
-        return f"{self._base}/{purpose}/{self._signers[purpose].sign(_pack(fields)).decode()}"
+        return self._bases[purpose] + self._signers[purpose].sign(_pack(fields)).decode()
 
     def _local(self, purpose: Purpose, token: str) -> str:
-        return _local(self._key, purpose, token)
+        return _local(self._signers[purpose].secret_key, token)
 
 
 class _Cut(SigningAlgorithm):
@@ -172,11 +171,13 @@ class _Cut(SigningAlgorithm):
 
 
 def _signer(keys: Sequence[str], purpose: Purpose) -> Signer:
-    # itsdangerous wants the oldest key first and signs with the last
-    oldest_first = list(reversed(keys))
-    return Signer(
-        oldest_first, f"digest.{purpose}", key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_Cut()
-    )
+    # Derived here, once, as itsdangerous would do for every single link; it wants the oldest key first.
+    derived = [_derived(key.encode(), purpose) for key in reversed(keys)]
+    return Signer(derived, key_derivation="none", algorithm=_Cut())
+
+
+def _derived(key: bytes, purpose: Purpose) -> bytes:
+    return hmac.digest(key, f"digest.links.{purpose}".encode(), "sha256")
 
 
 def _pack(fields: Sequence[str]) -> bytes:
@@ -203,9 +204,9 @@ def _link(purpose: Purpose, token: str, *rest: str) -> Link:
     return Link(purpose, token)
 
 
-def _local(key: bytes, purpose: Purpose, token: str) -> str:
+def _local(key: bytes, token: str) -> str:
     """Base32, because a relay may change the case of an address."""
-    mac = hmac.digest(key, f"{purpose}\n{token}".encode(), "sha256")[:10]
+    mac = hmac.digest(key, f"address\n{token}".encode(), "sha256")[:10]
     return f"{_base32(token.encode())}-{_base32(mac)}"
 
 

@@ -6,14 +6,13 @@ then made one-liners, then left out, each time from the end of the mail, and the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from digest.compose.cards import Cards, Form
+from digest.compose.cards import Cards, Entry, Form
 from digest.compose.render import Templates
 from digest.compose.words import Words
 from digest.errors import SettingsError
@@ -55,32 +54,19 @@ class Page:
         Raises:
             SettingsError: a template is wrong, or too large even without papers.
         """
+        entries = [self.cards.entry(self.digest, pick, self.words) for pick in self.digest.picks]
         forms = [Form.LINE if pick.section is Section.QUIETER else Form.FULL for pick in self.digest.picks]
-        written = [self._card(i, form) for i, form in enumerate(forms)]
-        html = self._render("html", forms, written)
+        cards = [entry.html(form) for entry, form in zip(entries, forms, strict=True)]
+        html = self._render("html", forms, cards)
         if (excess := len(html.encode()) - BUDGET) > 0:
-            self._shrink(forms, written, excess + _SLACK)
-            html = self._render("html", forms, written)
+            _shrink(entries, forms, cards, excess + _SLACK)
+            html = self._render("html", forms, cards)
             if len(html.encode()) > BUDGET:
                 raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes even without papers")
-        return html, tidy(self._render("txt", forms, written))
+        texts = [entry.text(form) for entry, form in zip(entries, forms, strict=True)]
+        return html, tidy(self._render("txt", forms, texts))
 
-    def _card(self, i: int, form: Form) -> tuple[str, str]:
-        return self.cards.write(self.digest, self.digest.picks[i], form, self.words)
-
-    def _shrink(self, forms: list[Form], written: list[tuple[str, str]], excess: int) -> None:
-        """Changes *forms* and *written* until *excess* bytes are gone."""
-        for form in (Form.SHORT, Form.LINE, Form.GONE):
-            for i in reversed(range(len(forms))):
-                if excess <= 0:
-                    return
-                if form > forms[i]:
-                    smaller = self._card(i, form)
-                    excess -= len(written[i][0].encode()) - len(smaller[0].encode())
-                    forms[i], written[i] = form, smaller
-
-    def _render(self, kind: str, forms: Sequence[Form], written: Sequence[tuple[str, str]]) -> str:
-        cards = [html if kind == "html" else text for html, text in written]
+    def _render(self, kind: str, forms: Sequence[Form], cards: Sequence[str]) -> str:
         parts = [part for section in Section if (part := self._part(section, forms, cards))]
         papers = {"parts": parts, "left_out": forms.count(Form.GONE)}
         return self.templates.render(f"mail/digest/body.{kind}", self.words, {**self.values, **papers})
@@ -106,7 +92,20 @@ class Page:
                 return self.words.gettext("Also new")
 
 
+def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[str], excess: int) -> None:
+    """Changes *forms* and *cards* until *excess* bytes are gone."""
+    for form in (Form.SHORT, Form.LINE, Form.GONE):
+        for i in reversed(range(len(forms))):
+            if excess <= 0:
+                return
+            if form > forms[i]:
+                smaller = entries[i].html(form)
+                excess -= len(cards[i].encode()) - len(smaller.encode())
+                forms[i], cards[i] = form, smaller
+
+
 def tidy(text: str) -> str:
-    """At most two empty lines in a row, none at either end, no blanks at the end of a line."""
-    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
-    return re.sub(r"\n{4,}", "\n\n\n", text).strip("\n") + "\n"
+    """At most two empty lines in a row, and none at either end."""
+    while "\n\n\n\n" in text:
+        text = text.replace("\n\n\n\n", "\n\n\n")
+    return text.strip("\n") + "\n"

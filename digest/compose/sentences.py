@@ -8,7 +8,7 @@ from math import ceil
 
 from digest.compose.text import fit, line, width
 from digest.compose.words import Words
-from digest.models import Digest, Reason, ReasonKind, Section, Signal, SourceStatus
+from digest.models import EVERY_DAY, WEEKDAYS, Digest, Reason, ReasonKind, Section, Signal, SourceStatus, Subscriber
 
 SUBJECT = 70
 """Columns of a subject; phones show about 40, which is why the date comes last."""
@@ -28,8 +28,9 @@ def reason(reasons: Sequence[Reason], w: Words, most: int = 2) -> str:
     for each in reasons:
         if each.kind not in said and len(said) < most:
             said[each.kind] = _predicate(each, topics, w)
-    text = w.both([part for part in said.values() if part])
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    if not said:
+        return ""
+    return w.gettext("It %(reasons)s.") % {"reasons": w.both(tuple(said.values()))}
 
 
 def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
@@ -51,7 +52,7 @@ def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
 
 
 def _topics(topics: Sequence[str], w: Words) -> str:
-    quoted = [w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics]
+    quoted = tuple(w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics)
     if not quoted:
         return w.gettext("matches your interests")
     text = w.ngettext("matches your topic %(topics)s", "matches your topics %(topics)s", len(quoted))
@@ -84,7 +85,8 @@ def signals(signal: Signal | None, w: Words) -> list[str]:
         (signal.comments, w.ngettext("%(count)s comment", "%(count)s comments", signal.comments)),
         (signal.stars or 0, w.ngettext("%(count)s GitHub star", "%(count)s GitHub stars", signal.stars or 0)),
     )
-    return [text % {"count": w.about(number)} for number, text in shown if number > 0]
+    said = [text % {"count": w.about(number)} for number, text in shown if number > 0]
+    return [text.replace(" ", "\N{NO-BREAK SPACE}") for text in said]
 
 
 def since(digest: Digest, w: Words) -> str:
@@ -92,7 +94,7 @@ def since(digest: Digest, w: Words) -> str:
     if digest.since is None:
         return ""
     near = 0 < (digest.issue - digest.since).days < 7
-    return w.weekday(digest.since) if near else w.day(digest.since)
+    return w.weekday(digest.since.weekday()) if near else w.day(digest.since)
 
 
 def subject(digest: Digest, w: Words) -> str:
@@ -145,6 +147,28 @@ def greeting(digest: Digest, w: Words) -> str:
     return ""
 
 
+def schedule(subscriber: Subscriber, w: Words) -> str:
+    """A digest comes on Monday and Thursday at 07:00 (Europe/Berlin)."""
+    days = subscriber.schedule.days
+    names = {
+        "time": w.clock(subscriber.schedule.at),
+        "zone": subscriber.schedule.zone,
+        "days": w.both(tuple(w.weekday(day) for day in sorted(days))),
+    }
+    if days == EVERY_DAY:
+        return w.gettext("A digest comes every day at %(time)s (%(zone)s).") % names
+    if days == WEEKDAYS:
+        return w.gettext("A digest comes from Monday to Friday at %(time)s (%(zone)s).") % names
+    return w.gettext("A digest comes on %(days)s at %(time)s (%(zone)s).") % names
+
+
+def interests(subscriber: Subscriber, w: Words) -> str:
+    """What a digest looks for; empty where nothing is named."""
+    wanted = subscriber.interests
+    named = [topic.phrase for topic in wanted.topics] + [*wanted.authors, *wanted.categories]
+    return w.both(tuple(fit(line(each), 60) for each in named[:20]))
+
+
 def chosen(digest: Digest, w: Words) -> str:
     """Chosen from 412 papers: 33 from Hugging Face, 379 from arXiv."""
     read = [s for s in digest.sources if not s.failure]
@@ -157,7 +181,7 @@ def chosen(digest: Digest, w: Words) -> str:
         "Chosen from %(count)s papers; read today: %(sources)s.",
         digest.considered,
     )
-    named = [_brought(status, w) for status in read[:12]]
+    named = tuple(_brought(status, w) for status in read[:12])
     return text % {"count": count, "sources": w.both(named)}
 
 

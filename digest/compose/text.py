@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 LONGEST_URL = 500
@@ -20,6 +21,8 @@ _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufeff\ufff0-\uffff\ud800-\udfff"
     "\U000e0000-\U000e0fff" + "".join(chr(plane * 0x10000 + 0xFFFE + i) for plane in range(1, 17) for i in (0, 1)) + "]"
 )
+# Latin, Greek, Cyrillic letters and typographic signs: one column each, known without asking letter by letter
+_NARROW = re.compile("[\x00-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]*")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|Fig|Figs|Eq|Eqs|Sec|Tab|No|Dr|Prof|St)|\b[A-Z])\.$"
 )
@@ -40,7 +43,7 @@ def line(text: str) -> str:
 
 def width(text: str) -> int:
     """Columns that *text* takes."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
+    return len(text) if text.isascii() or _NARROW.fullmatch(text) else sum(map(_columns, text))
 
 
 def fit(text: str, columns: int) -> str:
@@ -65,8 +68,15 @@ def shorten(text: str, columns: int) -> str:
     return text[: ends[-1]]
 
 
-def wrap(text: str, columns: int = 72, indent: str = "") -> str:
-    """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are."""
+def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> str:
+    """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
+
+    Args:
+        text: loses its own line breaks.
+        columns: with the indent.
+        indent: before each line.
+        bullet: instead of the first line's indent; as long as that.
+    """
     room = columns - len(indent)
     lines: list[str] = []
     current = ""
@@ -77,7 +87,8 @@ def wrap(text: str, columns: int = 72, indent: str = "") -> str:
             lines.append(current)
             candidate = word[1:] if glued else word
         current = candidate
-    return "\n".join(indent + each for each in [*lines, current] if each)
+    wrapped = "\n".join(indent + each for each in [*lines, current] if each)
+    return bullet + wrapped[len(bullet) :]
 
 
 def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:
@@ -110,6 +121,7 @@ def few(names: Sequence[str], most: int) -> tuple[list[str], int]:
     return list(names[:most]), len(names) - most
 
 
+@lru_cache(8192)
 def _columns(letter: str) -> int:
     if unicodedata.category(letter) in {"Mn", "Me", "Cf"}:
         return 0

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -30,9 +29,11 @@ class Words:
         self.locale = locale
         self.gettext = messages.gettext
         self.ngettext = messages.ngettext
-        # a few hundred days and reasons are said to thousands of readers
+        # Babel takes its time, and thousands of readers are told the same few days and numbers
         self.day = lru_cache(512)(self._day)
         self.long_day = lru_cache(512)(self._long_day)
+        self.count = lru_cache(4096)(self._count)
+        self.both = lru_cache(4096)(self._both)
 
     @property
     def tag(self) -> str:
@@ -47,11 +48,15 @@ class Words:
         """Wednesday, 4 February 2026."""
         return format_date(day, "full", locale=self.locale)
 
-    def weekday(self, day: date) -> str:
-        """Wednesday."""
-        return format_date(day, "EEEE", locale=self.locale)
+    def weekday(self, number: int) -> str:
+        """Wednesday, for 2."""
+        return str(self.locale.days["format"]["wide"][number])
 
-    def count(self, number: int) -> str:
+    def clock(self, at: time) -> str:
+        """7:00 AM, 07:00."""
+        return format_time(at, "short", locale=self.locale)
+
+    def _count(self, number: int) -> str:
         """412, 1,234."""
         return format_decimal(number, locale=self.locale)
 
@@ -65,9 +70,9 @@ class Words:
         """97%."""
         return format_percent(number / 100, locale=self.locale)
 
-    def both(self, parts: Sequence[str]) -> str:
+    def _both(self, parts: tuple[str, ...]) -> str:
         """A, B and C."""
-        return format_list(parts, locale=self.locale)
+        return format_list(list(parts), locale=self.locale)
 
 
 @lru_cache

@@ -84,7 +84,15 @@ class Writer:
         address = subscriber.email if subscriber else str(to)
         token = subscriber.token if subscriber else ""
         w = words(subscriber.profile.language if subscriber else language)
-        values = {"site": self._site, "subscriber": subscriber, "to": address, **self._ways(token, at), **values}
+        values = {
+            "site": self._site,
+            "subscriber": subscriber,
+            "to": address,
+            "schedule": sentences.schedule(subscriber, w) if subscriber else "",
+            "interests": sentences.interests(subscriber, w) if subscriber else "",
+            **self._ways(token, at),
+            **values,
+        }
         subject, text, html = (
             self._templates.render(f"mail/{kind}/{file}", w, values)
             for file in ("subject.txt", "body.txt", "body.html")
