@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -94,8 +96,9 @@ class _Controller(Controller):
     """On a port of the system's choice."""
 
     def _trigger_server(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd's
 
 
 @contextmanager
@@ -206,33 +209,46 @@ class Peer:
                 self._converse(connection, answers)
 
     def _converse(self, connection: socket.socket, answers: Sequence[Answer]) -> None:
-        heard: list[bytes] = []
-        writes: list[bytes] = []
-        self.heard.append(heard)
-        self.writes.append(writes)
-        buffer = b""
-        end = b""
-        for answer in answers:
-            while end and end not in buffer:
-                chunk = connection.recv(65536)
-                if not chunk:
-                    return
-                writes.append(chunk)
-                buffer += chunk
-            if end:
-                line, _, buffer = buffer.partition(end)
-                heard.append(line)
-            end = b"\r\n"
+        self.heard.append([])
+        self.writes.append([])
+        reader = _Reader(connection, self.writes[-1])
+        in_body = False
+        for number, answer in enumerate(answers):
+            if number:
+                self.heard[-1].append(reader.body() if in_body else reader.line())
             if callable(answer):
                 answer(connection)
                 return
             said = answer.encode() + b"\r\n" if isinstance(answer, str) else answer
             connection.sendall(said)
-            if said.startswith(b"354"):
-                end = b"\r\n.\r\n"
-        while chunk := connection.recv(65536):
-            writes.append(chunk)
-            heard.extend(chunk.split(b"\r\n")[:-1])
+            in_body = said.startswith(b"354")
+        while self.heard[-1][-1:] != [b"quit"]:
+            self.heard[-1].append(reader.line())
+        connection.sendall(b"221 2.0.0 bye\r\n")
+
+
+class _Reader:
+    def __init__(self, connection: socket.socket, writes: list[bytes]) -> None:
+        self._connection = connection
+        self._writes = writes
+        self._buffer = b""
+
+    def line(self) -> bytes:
+        return self._until(b"\r\n")
+
+    def body(self) -> bytes:
+        self._buffer = b"\r\n" + self._buffer  # a body may be nothing but its dot
+        return self._until(b"\r\n.\r\n").removeprefix(b"\r\n")
+
+    def _until(self, end: bytes) -> bytes:
+        while end not in self._buffer:
+            chunk = self._connection.recv(65536)
+            if not chunk:
+                raise ConnectionResetError("the client hung up")
+            self._writes.append(chunk)
+            self._buffer += chunk
+        found, _, self._buffer = self._buffer.partition(end)
+        return found
 
 
 @contextmanager
@@ -269,29 +285,31 @@ class PostfixSink:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
-    def arrived(self) -> int:
-        """How many messages it took."""
-        return len(list(self.folder.iterdir()))
+    def got(self, text: bytes) -> bool:
+        """Whether *text* arrived, taken or not: it writes down what comes before it answers."""
+        return any(text in file.read_bytes() for file in self.folder.iterdir())
 
 
 @contextmanager
-def postfix_sink(folder: Path, *options: str) -> Iterator[PostfixSink]:
-    """A running smtp-sink that dumps every message it took into *folder*."""
+def postfix_sink(*options: str) -> Iterator[PostfixSink]:
+    """A running smtp-sink that keeps every message it took in a folder."""
     program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert program, "mark the test with `sink`"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o777)
-    command = [program, "-4", *user, "-d", f"{folder}/m.", *options, f"127.0.0.1:{port}", "100"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield PostfixSink(port, folder)
-    finally:
-        process.terminate()
-        process.wait(10)
+    with TemporaryDirectory() as name:
+        # Run by root, it insists on being somebody else.
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        folder = Path(name)
+        folder.chmod(0o777)
+        command = [program, "-4", *user, "-d", f"{folder}/m.", *options, f"127.0.0.1:{port}", "100"]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            _wait_for(port)
+            yield PostfixSink(port, folder)
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def _wait_for(port: int) -> None:

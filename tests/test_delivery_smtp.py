@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -122,9 +124,8 @@ def test_even_a_delivery_error_from_recording_sends_nothing_into_the_body() -> N
     def fail() -> None:
         raise Refused("unsubscribed a moment ago")
 
-    with peer([GREETING, EHLO, OK, OK, GO]) as server, a_transport(server) as transport:
-        with pytest.raises(Refused):
-            transport.send(a_message(), fail)
+    with peer([GREETING, EHLO, OK, OK, GO]) as server, a_transport(server) as transport, pytest.raises(Refused):
+        transport.send(a_message(), fail)
     assert server.heard[0][4:] == []
 
 
@@ -164,6 +165,8 @@ def test_a_line_that_smtp_cannot_carry_is_refused_before_anything_is_said(
     with a_transport(shared_sink) as transport:
         result, _ = outcome(transport, a_message(b"x" * length + b"\r\n"))
     assert result is (None if taken else Refused)
+    assert len(shared_sink.messages) == taken
+    shared_sink.messages.clear()
 
 
 # ---- extensions and addresses ----------------------------------------------------------------------------------------
@@ -207,9 +210,12 @@ def test_eight_bit_text_is_announced_or_refused() -> None:
 
 
 def test_a_message_too_long_for_the_server_is_refused_without_sending_it() -> None:
-    with sink(data_size_limit=1000) as server, a_transport(server) as transport:
-        with pytest.raises(Refused, match="takes 1000") as refused:
-            transport.send(a_message(b"x\r\n" * 500), ready)
+    with (
+        sink(data_size_limit=1000) as server,
+        a_transport(server) as transport,
+        pytest.raises(Refused, match="takes 1000") as refused,
+    ):
+        transport.send(a_message(b"x\r\n" * 500), ready)
     assert refused.value.enhanced == "5.3.4"
 
 
@@ -222,13 +228,13 @@ def test_an_address_cannot_break_out_of_its_command(shared_sink: Sink, address: 
         assert outcome(transport, a_message(recipient=address)) == (Refused, False)
         if address:
             assert outcome(transport, a_message(sender=address)) == (SenderAtFault, False)
-    assert shared_sink.messages == []
+    assert not shared_sink.messages
 
 
 def test_the_empty_sender_is_legal(shared_sink: Sink) -> None:
     with a_transport(shared_sink) as transport:
         transport.send(a_message(sender=""), ready)
-    assert shared_sink.messages.pop().sender == ""
+    assert shared_sink.messages.pop().sender == "<>"
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -255,14 +261,13 @@ def test_data_that_was_accepted_for_nobody_is_ended_by_a_dot() -> None:
     with peer([*refused, OK, OK, GO, "250 kept"]) as server, a_transport(server) as transport:
         assert outcome(transport) == (Refused, False)
         assert outcome(transport) == (None, True)
-    assert server.heard[0][4:6] == [b"", b"RSET"][-1:] + [b"MAIL FROM:<b@b.example>"] or server.heard[0][4] == b"."
+    assert server.writes[0][2:4] == [b".\r\n", b"RSET\r\n"]
 
 
 def test_a_refused_sender_is_our_fault_though_the_rest_was_refused_in_its_wake() -> None:
     script = [GREETING, EHLO, "550 5.7.1 not you", "503 5.5.1 no sender", "503 5.5.1 no recipient", "250 reset"]
-    with peer(script) as server, a_transport(server) as transport:
-        with pytest.raises(SenderAtFault, match="not you"):
-            transport.send(a_message(), ready)
+    with peer(script) as server, a_transport(server) as transport, pytest.raises(SenderAtFault, match="not you"):
+        transport.send(a_message(), ready)
     assert server.heard[0][4] == b"RSET"
 
 
@@ -295,16 +300,16 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_failure(end: list[A
 
 
 def test_a_fresh_connection_that_fails_is_not_tried_again() -> None:
-    with peer([GREETING, EHLO, hang_up], [GREETING, EHLO, OK, OK, GO, "250 kept"]) as server:
-        with a_transport(server) as transport:
-            assert outcome(transport) == (Deferred, False)
-            assert outcome(transport) == (None, True)
+    works = [GREETING, EHLO, OK, OK, GO, "250 kept"]
+    with peer([GREETING, EHLO, hang_up], works) as server, a_transport(server) as transport:
+        assert outcome(transport) == (Deferred, False)
+        assert outcome(transport) == (None, True)
 
 
 def test_the_server_gets_a_quit() -> None:
-    with peer([GREETING, EHLO, OK, OK, GO, "250 kept", "221 bye"]) as server, a_transport(server) as transport:
+    with peer([GREETING, EHLO, OK, OK, GO, "250 kept"]) as server, a_transport(server) as transport:
         transport.send(a_message(), ready)
-    assert server.heard[0][-1].lower() == b"quit"
+    assert server.heard[0][-1] == b"quit"
 
 
 def test_a_server_that_is_not_there_defers() -> None:
@@ -317,12 +322,12 @@ def test_a_server_that_is_not_there_defers() -> None:
 
 # ---- servers that misbehave ------------------------------------------------------------------------------------------
 
-STAGES: dict[str, tuple[list[Answer], str]] = {
-    "connect": ([], EHLO),
-    "ehlo": ([GREETING], EHLO),
-    "mail": ([GREETING, EHLO], EHLO),
-    "rcpt": ([GREETING, EHLO, OK], EHLO),
-    "data": ([GREETING, EHLO, OK, OK], EHLO),
+STAGES: dict[str, list[Answer]] = {
+    "connect": [],
+    "ehlo": [GREETING],
+    "mail": [GREETING, EHLO],
+    "rcpt": [GREETING, EHLO, OK],
+    "data": [GREETING, EHLO, OK, OK],
 }
 MISDEEDS: dict[str, Answer] = {
     "closes": hang_up,
@@ -341,10 +346,12 @@ MISDEEDS: dict[str, Answer] = {
 @pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=MISDEEDS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_server_that_misbehaves_before_the_body_defers(stage: str, misdeed: Answer) -> None:
-    before, _ = STAGES[stage]
-    with peer([*before, misdeed]) as server, a_transport(server, QUICK) as transport:
-        with pytest.raises(Deferred) as deferred:
-            transport.send(a_message(), pytest.fail)  # type: ignore[arg-type]  # never called
+    with (
+        peer([*STAGES[stage], misdeed]) as server,
+        a_transport(server, QUICK) as transport,
+        pytest.raises(Deferred) as deferred,
+    ):
+        transport.send(a_message(), pytest.fail)  # never called
     assert deferred.value.close
 
 
@@ -355,43 +362,33 @@ def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed
         assert outcome(transport) == (expected, True)
 
 
-@pytest.mark.parametrize("answer", ["250 ok", "220 hello", "354 again", "251 elsewhere"])
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    ("stage", "answer"), [("mail", "354 go"), ("rcpt", "354 go"), ("data", "250 ok"), ("data", "220 hello")]
+)
 def test_an_answer_out_of_turn_defers(stage: str, answer: str) -> None:
-    if (stage, answer[0]) in {("mail", "2"), ("rcpt", "2")} or (stage, answer[0]) == ("data", "3"):
-        pytest.skip("that is an acceptance")
-    with peer([*STAGES[stage][0], answer, OK, OK]) as server, a_transport(server, QUICK) as transport:
+    with peer([*STAGES[stage], answer, hang_up]) as server, a_transport(server) as transport:
         assert outcome(transport) == (Deferred, False)
 
 
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:
     """The final dot is the last byte: while it is here, the server must forget the rest (RFC 5321, section 3.8)."""
-    huge = a_message(b"x" * 70 + b"\r\n")
-    huge = Message(huge.sender, huge.recipient, huge.data + (b"y" * 70 + b"\r\n") * 400_000)
-
-    def stop_reading(connection: object) -> None:
-        import time
-
-        time.sleep(1)
-
-    with peer([GREETING, EHLO, OK, OK, stop_after_354]) as server, a_transport(server, QUICK) as transport:
+    huge = a_message((b"y" * 70 + b"\r\n") * 400_000)
+    with peer([GREETING, EHLO, OK, OK, go_and_do_nothing]) as server, a_transport(server, QUICK) as transport:
         assert outcome(transport, huge) == (Deferred, True)
-    assert len(server.heard[0]) == 4
 
 
-def stop_after_354(connection: object) -> None:
-    import socket
-    import time
-
-    assert isinstance(connection, socket.socket)
+def go_and_do_nothing(connection: socket.socket) -> None:
     connection.sendall(b"354 go ahead\r\n")
     time.sleep(1)
 
 
 def test_an_explanation_of_many_lines_is_kept_on_one() -> None:
     said = "550-5.1.1 The account does not exist.\r\n550-5.1.1 Try\x1b[31m\r\n550 5.1.1 another."
-    with peer([GREETING, EHLO, OK, said, "503 no", "250 reset"]) as server, a_transport(server) as transport:
-        with pytest.raises(Refused) as refused:
-            transport.send(a_message(), ready)
+    with (
+        peer([GREETING, EHLO, OK, said, "503 no", "250 reset"]) as server,
+        a_transport(server) as transport,
+        pytest.raises(Refused) as refused,
+    ):
+        transport.send(a_message(), ready)
     assert str(refused.value) == "RCPT TO: 550 5.1.1 The account does not exist. 5.1.1 Try [31m 5.1.1 another."
     assert (refused.value.code, refused.value.enhanced) == (550, "5.1.1")

@@ -84,9 +84,9 @@ class SmtpTransport:
 
     def _attempt(self, outgoing: Outgoing, before_body: Callable[[], None]) -> str:
         session = self._session or self._open()
+        commands = outgoing.commands(session.esmtp_features)
         with self._kept(session):
-            self._phase = Phase.MAIL
-            self._envelope(session, outgoing.commands(session.esmtp_features))
+            self._envelope(session, commands)
         try:
             before_body()
         except BaseException:
