@@ -99,7 +99,7 @@ def names(byline: str) -> list[str]:
 def moment(entry: Entry, *fields: str) -> datetime | None:
     """The first of *fields* ("published", "updated") that holds a date, in UTC."""
     for field in fields:
-        parsed = entry.get(f"{field}_parsed")
+        parsed = dict.get(entry, f"{field}_parsed")  # entry.get would warn, and give one date for the other
         if parsed:
             try:
                 return datetime.fromtimestamp(timegm(parsed), UTC)
@@ -146,7 +146,7 @@ def _listing(entry: Entry, name: str, url: str, now: datetime) -> Listing | None
         categories=terms(entry),
         published=at,
         doi=number,
-        url=link or (f"https://doi.org/{number}" if number else web_address(key)),
+        url=link or _page(arxiv, number) or web_address(entry.get("id")),
         pdf_url=f"https://arxiv.org/pdf/{arxiv}" if arxiv else pdf(entry),
     )
     return Listing(name, paper, min(at or now, now))
@@ -160,6 +160,12 @@ def _identity(entry: Entry, url: str) -> tuple[str, str, str]:
     if number.startswith("10.48550/arxiv."):
         number = ""
     return arxiv, number, arxiv or number or _guid(guid or link, url)
+
+
+def _page(arxiv: str, number: str) -> str:
+    if arxiv:
+        return f"https://arxiv.org/abs/{arxiv}"
+    return f"https://doi.org/{number}" if number else ""
 
 
 def _first(read_id: Any, places: Iterable[str]) -> str:
