@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from digest import pipeline, ranking
 from digest.compose import Links, Site, Writer, Written, sentences, template_folder
-from digest.compose.words import words
+from digest.compose.words import words as words_of
 from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
@@ -84,7 +84,7 @@ def template_folders(settings: Settings) -> list[Path]:
 
 def reason_text(pick: Pick, language: str = "en") -> str:
     """Why *pick* was chosen, in the words of the mail; empty where there is no reason."""
-    return sentences.reason(pick.reasons, words(language))
+    return sentences.reason(pick.reasons, words_of(language))
 
 
 def roster(settings: Settings) -> pipeline.Roster | None:

@@ -44,9 +44,10 @@ class _Keeper:
         return replies[-1]
 
 
-class _Controller(Controller):  # type: ignore[misc]
+class _Controller(Controller):
     """On a port of the system's choice, which is known once the server listens."""
 
     def _trigger_server(self) -> None:
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        if isinstance(self.server, asyncio.Server):
+            self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]

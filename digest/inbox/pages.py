@@ -1,8 +1,9 @@
 """The pages: the list, one mail as HTML, text, headers or source.
 
 A mail is written by strangers. Its HTML is served from an address of its own, in a frame with `sandbox` and under a
-Content-Security-Policy that says the same again (`default-src 'none'`, `sandbox`), so that opening that address directly
-is no way around it: no script, no form, no plug-in, no frame; styles and https images only; links open a new tab.
+Content-Security-Policy that says the same again (`default-src 'none'`, `sandbox`), so that opening that address
+directly is no way around it: no script, no form, no plug-in, no frame; its own styles and https images; links open a
+new tab.
 """
 
 from __future__ import annotations
