@@ -21,7 +21,7 @@ import click
 import uvicorn
 
 from digest.errors import UsageError
-from digest.inbox.pages import pages
+from digest.inbox.pages import application
 from digest.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -58,7 +58,7 @@ def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> Itera
         hosts = LOOPBACK if _is_loopback(host) else ("*",)
         server = uvicorn.Server(
             uvicorn.Config(
-                pages(settings, hosts),
+                application(settings, hosts),
                 lifespan="off",
                 ws="none",
                 log_config=None,

@@ -56,7 +56,7 @@ _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype\b[^>]*>", re.IGNORECASE)
 
 
-def pages(settings: Settings, hosts: Sequence[str] = ("*",)) -> Starlette:
+def application(settings: Settings, hosts: Sequence[str] = ("*",)) -> Starlette:
     """The application.
 
     Args:
