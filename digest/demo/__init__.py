@@ -14,6 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from digest.demo.mail_server import mail_server
 from digest.demo.moment import Moment, latest_moment
 from digest.demo.upstream import UPSTREAM_SETTINGS, sample_day, silence
 from digest.errors import DigestError, UsageError
-from digest.models import DeliveryState
 from digest.settings import Settings
 
 PORT = 8025
@@ -78,29 +78,23 @@ def _account(home: Path, given: dict[str, Any], progress: Progress) -> Account:
     why = silence(live)
     if not why:
         account = _pass(live, "live, from Hugging Face and arXiv", moment, progress)
-        if account.listed:
+        if account.sent:
             return account
-        why = "; ".join(account.sources)
+        why = f"nothing to mail from them: {', '.join(account.sources)}"
     with sample_day(moment.at.date()) as urls:
-        sample = _settings(home / "sample", **(given | urls))
-        return _pass(
-            sample, f"invented, the built-in sample day, because there are no live ones ({why})", moment, progress
-        )
+        papers = f"invented: the built-in sample day, because live ones could not be had ({why})"
+        return _pass(_settings(home / "sample", **(given | urls)), papers, moment, progress)
 
 
 def _pass(settings: Settings, papers: str, moment: Moment, progress: Progress) -> Account:
     report = app.run_once(settings, app.clock_at(moment.at), progress)
-    digests = app.digests(settings)
-    states = {delivery.state for _, delivery in digests}
-    well = DeliveryState.SENT in states <= {DeliveryState.SENT, DeliveryState.EMPTY} and not report.failed
-    return Account(
+    account = Account(
         papers=papers,
         moment=moment,
-        listed=sum(pulled.listings for pulled in report.pulled),
         sources=tuple(f"{p.source}: {p.failure or f'{p.listings} papers'}" for p in report.pulled),
-        digests=tuple(reversed(digests)),
-        problem="" if well else f"not every digest was sent: {report.line()}",
+        digests=tuple(reversed(app.digests(settings))),
     )
+    return account if account.all_is_well else replace(account, problem=f"not every digest was sent: {report.line()}")
 
 
 def _stay(settings: Settings) -> None:

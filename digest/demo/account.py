@@ -24,13 +24,22 @@ class Account:
     papers: str
     """Where they came from."""
     moment: Moment
-    listed: int
-    """How many papers the sources brought."""
     sources: tuple[str, ...]
     """What each of them said."""
     digests: tuple[tuple[Digest, Delivery], ...]
-    problem: str
+    problem: str = ""
     """What went wrong; empty when all is well."""
+
+    @property
+    def sent(self) -> int:
+        """How many digests the mail server took."""
+        return sum(delivery.state is DeliveryState.SENT for _, delivery in self.digests)
+
+    @property
+    def all_is_well(self) -> bool:
+        """Whether somebody got a digest, and everybody else had nothing to get."""
+        well = {DeliveryState.SENT, DeliveryState.EMPTY}
+        return self.sent > 0 and all(delivery.state in well for _, delivery in self.digests)
 
     def show(self) -> None:
         """Print it."""
@@ -40,7 +49,7 @@ class Account:
             ("Papers", self.papers),
             ("Sources", "\n".join(self.sources)),
             ("Clock", str(self.moment)),
-            ("Mail", self._mailed()),
+            ("Mail", f"{self.sent} of {len(self.digests)} digests handed over to an SMTP server on this machine"),
         ):
             facts.add_row(Text(name, "bold"), _plain(value))
         console.print(facts)
@@ -49,10 +58,6 @@ class Account:
             console.print(_heading(digest, delivery))
             console.print(_picks(digest.picks, digest.subscriber.profile.language))
         console.print()
-
-    def _mailed(self) -> str:
-        sent = sum(delivery.state is DeliveryState.SENT for _, delivery in self.digests)
-        return f"{sent} of {len(self.digests)} digests handed over to an SMTP server on this machine"
 
 
 def _heading(digest: Digest, delivery: Delivery) -> Text:
