@@ -120,8 +120,10 @@ def test_what_is_no_web_address_is_a_reason_too(url: str) -> None:
 
 def test_a_body_that_breaks_off_is_kept_with_the_reason() -> None:
     with serving(Reply(b"a" * 5000, cut=1234, headers={"ETag": '"7"'})) as upstream, Client(limits=QUICK) as client:
-        answer = client.get(upstream.url, traffic=Traffic())
+        traffic = Traffic()
+        answer = client.get(upstream.url, traffic=traffic)
     assert (answer.body, answer.problem, answer.validator) == (b"a" * 1234, "cut off after 1,234 bytes", None)
+    assert traffic.bytes == 1234
     assert len(upstream.asked) == 2
 
 

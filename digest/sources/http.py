@@ -176,7 +176,7 @@ class Client:
         headers = self._conditions(url) if remembered else {}
         started = time.monotonic()
         try:
-            response, problem = self._send(url, headers, {"traffic": traffic, "pace": pace})
+            response, problem = self._send(url, headers, traffic, pace)
         finally:
             traffic.waited += time.monotonic() - started
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, *understood}:
@@ -194,10 +194,14 @@ class Client:
         etag, modified = (self._validators.get(url) if self._validators else None) or ("", "")
         return {name: value for name, value in (("If-None-Match", etag), ("If-Modified-Since", modified)) if value}
 
-    def _send(self, url: str, headers: dict[str, str], extensions: dict[str, object]) -> tuple[httpx.Response, str]:
+    def _send(
+        self, url: str, headers: dict[str, str], traffic: Traffic, pace: tuple[str, float] | None
+    ) -> tuple[httpx.Response, str]:
+        """The answer, and why its body ends too early."""
         try:
-            return self._http.get(url, headers=headers, extensions=extensions), ""
+            return self._http.get(url, headers=headers, extensions={"traffic": traffic, "pace": pace}), ""
         except _Incomplete as error:
+            traffic.bytes += len(error.body)
             if not error.body:
                 raise SourceError(str(error)) from error
             return httpx.Response(error.response.status_code, content=error.body), str(error)
