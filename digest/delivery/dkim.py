@@ -141,7 +141,7 @@ def _times(now: datetime | None) -> list[str]:
 
 
 def _folded(name: str, tags: list[str]) -> str:
-    """The header *name* with *tags* on lines of readable length; "relaxed" makes no difference between a fold and a space."""
+    """The header *name* with *tags* on short lines; to "relaxed" a fold is but a space."""
     lines = [name]
     for tag in tags:
         for part in re.findall(r"[^:]+:?", f"{tag};"):
