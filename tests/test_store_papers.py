@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -210,3 +211,13 @@ def test_two_thousand_listings_are_a_matter_of_seconds(store: Store) -> None:
 def test_two_accounts_make_one_paper(known: dict[str, Any], heard: dict[str, Any], merged: dict[str, Any]) -> None:
     paper = a_paper()
     assert merge(replace(paper, **known), replace(paper, **heard)) == replace(paper, **merged)
+
+
+def test_two_workers_pull_at_once(store: Store) -> None:
+    """Their pulls overlap, and neither fails nor keeps a paper twice."""
+    papers = [a_paper(id=f"2603.{n:05d}") for n in range(400)]
+    pulls = [[listed(p, "arxiv") for p in papers], [listed(p, "huggingface") for p in reversed(papers)]]
+    with ThreadPoolExecutor(2) as threads:
+        stored = list(threads.map(lambda pull: store.papers.add(pull, NOON), pulls))
+    assert sum(s.new for s in stored) == store.papers.count() == 400
+    assert sum(s.merged for s in stored) == 400

@@ -54,7 +54,7 @@ class Papers:
 
     def add(self, listings: Sequence[Listing], now: datetime) -> Stored:
         """Keep what a source showed; saying the same twice changes nothing."""
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.papers) as connection:
             writer = _Writer(self._database, connection, now)
             for block in _blocks(listings):
                 writer.add(block)
