@@ -213,6 +213,17 @@ def test_two_accounts_make_one_paper(known: dict[str, Any], heard: dict[str, Any
     assert merge(replace(paper, **known), replace(paper, **heard)) == replace(paper, **merged)
 
 
+@pytest.mark.parametrize("ids", [("2602.00001", "10.1000/x"), ("10.1000/x", "2602.00001")])
+def test_two_accounts_in_one_pull_are_one_paper(store: Store, ids: tuple[str, str]) -> None:
+    """As in two pulls: under the identity of the first."""
+    pull = [listed(a_paper(id=paper_id, doi="10.1000/x"), f"of {paper_id}") for paper_id in ids]
+    store.papers.add(pull, NOON)
+    assert store.papers.count() == 1
+    [candidate] = store.papers.candidates(NOON, NOON)
+    assert candidate.paper.id == ids[0]
+    assert store.papers.by_id(ids) == {ids[0]: candidate.paper}
+
+
 def test_two_workers_pull_at_once(store: Store) -> None:
     """Their pulls overlap, and neither fails nor keeps a paper twice."""
     papers = [a_paper(id=f"2603.{n:05d}") for n in range(400)]

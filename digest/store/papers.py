@@ -123,11 +123,14 @@ class _Writer:
 
     def add(self, listings: Sequence[Listing]) -> None:
         known = self._known([listing.paper for listing in listings])
-        by_doi = {listing.paper.doi: listing.paper.id for listing in listings if listing.paper.doi}
+        identities = {name: row["id"] for name, row in known.items()}
         heard: dict[str, list[Listing]] = defaultdict(list)
         for listing in listings:
-            row = known.get(listing.paper.id) or known.get(listing.paper.doi)
-            heard[row["id"] if row else by_doi.get(listing.paper.id, listing.paper.id)].append(listing)
+            paper = listing.paper
+            identity = identities.get(paper.id) or identities.get(paper.doi) or paper.id
+            for name in filter(None, (paper.id, paper.doi)):
+                identities.setdefault(name, identity)
+            heard[identity].append(listing)
         numbers = self._papers(heard, {row["id"]: row for row in known.values()})
         self._listings(heard, numbers)
         self._readings(heard, numbers)
