@@ -169,6 +169,14 @@ def test_a_new_schedule_never_gives_a_second_issue_on_a_local_day(store: Store, 
     assert due.astimezone(ZoneInfo(zone)).date() == NOON.date() + DAY
 
 
+def test_two_programs_may_synchronise_at_once(store: Store) -> None:
+    roster = [Profile(f"p{n}@example.org") for n in range(200)]
+    with ThreadPoolExecutor(2) as threads:
+        synced = list(threads.map(lambda people: store.subscribers.sync(people, NOON), [roster, roster[::-1]]))
+    assert sorted(len(sync.added) for sync in synced) == [0, 200]
+    assert store.subscribers.counts() == {"active": 200}
+
+
 # -- one person
 
 

@@ -63,7 +63,7 @@ class Subscribers:
         The roster is the operator's word on the people it names; unsubscribing is the reader's, and stands.
         """
         wanted = {key_of(profile.email): profile for profile in roster}
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             named = set(wanted)
             known = {row["email_key"]: row for row in self._of_roster(connection, named)}
             added = [profile for key, profile in wanted.items() if key not in known]
@@ -100,7 +100,7 @@ class Subscribers:
         Raises:
             UsageError: they unsubscribed, and only they can undo that; or the roster names them.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             row = self._row(connection, profile.email)
             if row is None:
                 self._insert(connection, [profile], origin, now)
