@@ -292,6 +292,13 @@ def test_postponing_moves_only_when(store: Store) -> None:
     assert someone(store, BO.email) == bo
 
 
+def test_postponing_does_not_wake_who_left_meanwhile(store: Store) -> None:
+    store.subscribers.sync([ADA], NOON)
+    store.subscribers.set_state(ADA.email, SubscriberState.UNSUBSCRIBED, NOON)
+    store.subscribers.postpone({someone(store).id: NOON + HOUR})
+    assert store.subscribers.due(NOON + DAY, 10) == []
+
+
 def test_the_index_answers_who_is_due(store: Store) -> None:
     """Among many, of whom few are due; a plan that reads all rows would be seconds at a million."""
     store.subscribers.sync([Profile(f"p{n}@example.org") for n in range(500)], NOON)

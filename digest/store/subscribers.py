@@ -165,9 +165,11 @@ class Subscribers:
             return [_subscriber(row) for row in _rows(connection, query)]
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
-        """Set when the next issue of these subscribers is due, without an issue now."""
+        """Set when the next issue of these subscribers is due, without an issue now; not of those who left meanwhile."""
         if due:
-            update = schema.subscribers.update().where(schema.subscribers.c.id == sa.bindparam("b_id"))
+            s = schema.subscribers.c
+            mine = sa.and_(s.id == sa.bindparam("b_id"), s.next_due_at.is_not(None))
+            update = schema.subscribers.update().where(mine)
             rows = [{"b_id": subscriber_id, "next_due_at": moment} for subscriber_id, moment in due.items()]
             with self._database.writing() as connection:
                 connection.execute(update, rows)
