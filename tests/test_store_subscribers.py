@@ -196,6 +196,19 @@ def test_the_operator_cannot_enter_who_unsubscribed(store: Store) -> None:
         store.subscribers.add(ADA, NOON)
 
 
+@pytest.mark.parametrize("state", [SubscriberState.PAUSED, SubscriberState.REMOVED, SubscriberState.ACTIVE])
+def test_only_the_reader_undoes_an_unsubscription(store: Store, state: SubscriberState) -> None:
+    """Otherwise `pause` or `remove`, and then the roster that still names her, would mail her again."""
+    store.subscribers.sync([ADA], NOON)
+    store.subscribers.set_state(ADA.email, SubscriberState.UNSUBSCRIBED, NOON)
+    store.subscribers.set_state(ADA.email, SubscriberState.UNSUBSCRIBED, NOON)
+    with pytest.raises(UsageError, match="only they can subscribe again"):
+        store.subscribers.set_state(ADA.email, state, NOON)
+    assert someone(store).state == SubscriberState.UNSUBSCRIBED
+    assert store.subscribers.set_state(ADA.email, SubscriberState.ACTIVE, NOON, by_reader=True) == someone(store)
+    assert someone(store).state == SubscriberState.ACTIVE
+
+
 def test_a_person_of_the_roster_is_changed_in_the_roster(store: Store) -> None:
     store.subscribers.sync([ADA], NOON)
     with pytest.raises(UsageError, match="stands in the roster"):

@@ -106,22 +106,33 @@ class Subscribers:
                 self._insert(connection, [profile], origin, now)
                 return True
             if row["state"] == SubscriberState.UNSUBSCRIBED:
-                raise UsageError(f"{profile.email} unsubscribed; only they can subscribe again")
+                raise _unsubscribed(profile.email)
             if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:
                 raise UsageError(f"{profile.email} stands in the roster; change the entry there")
             self._update(connection, row | {"origin": Origin.FILE.value}, profile, now, origin)
             return False
 
-    def set_state(self, email: str, state: SubscriberState, now: datetime, until: date | None = None) -> Subscriber:
+    def set_state(
+        self, email: str, state: SubscriberState, now: datetime, until: date | None = None, *, by_reader: bool = False
+    ) -> Subscriber:
         """Pause, resume, remove or unsubscribe one person.
 
+        Args:
+            email: whose.
+            state: the new one.
+            now: the moment.
+            until: for PAUSED, the day on which the pause ends by itself.
+            by_reader: it is their own wish, which alone undoes an unsubscription.
+
         Raises:
-            UsageError: nobody has that address.
+            UsageError: nobody has that address; or they unsubscribed, and only they can undo that.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             row = self._row(connection, email)
             if row is None:
                 raise UsageError(f"nobody with the address {email!r}; `digest subscribers list` shows who there is")
+            if row["state"] == SubscriberState.UNSUBSCRIBED and state != SubscriberState.UNSUBSCRIBED and not by_reader:
+                raise _unsubscribed(email)
             schedule = _profile(row).schedule
             due = next_due(schedule, now, row["last_issue"]) if state == SubscriberState.ACTIVE else None
             self._set_state(connection, row["id"], state, due, until)
@@ -131,7 +142,7 @@ class Subscribers:
         """Wake those whose pause is over; how many."""
         s = schema.subscribers.c
         over = sa.and_(s.state == SubscriberState.PAUSED.value, s.paused_until <= now.date())
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             rows = _rows(connection, sa.select(schema.subscribers).where(over))
             for row in rows:
                 due = next_due(_profile(row).schedule, now, row["last_issue"])
@@ -284,6 +295,10 @@ class Subscribers:
             .where(schema.subscribers.c.id == subscriber_id)
             .values(state=state.value, next_due_at=due, paused_until=until)
         )
+
+
+def _unsubscribed(email: str) -> UsageError:
+    return UsageError(f"{email} unsubscribed; only they can subscribe again")
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
