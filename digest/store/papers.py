@@ -57,7 +57,7 @@ class Papers:
 
     def add(self, listings: Sequence[Listing], now: datetime) -> Stored:
         """Keep what a source showed; saying the same twice changes nothing."""
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.papers) as connection:
             writer = _Writer(self._database, connection, now)
             for block in _blocks(listings):
                 writer.add(block)
@@ -150,11 +150,14 @@ class _Writer:
 
     def add(self, listings: Sequence[Listing]) -> None:
         known = self._known([listing.paper for listing in listings])
-        by_doi = {listing.paper.doi: listing.paper.id for listing in listings if listing.paper.doi}
+        identities = {name: row["id"] for name, row in known.items()}
         heard: dict[str, list[Listing]] = defaultdict(list)
         for listing in listings:
-            row = known.get(listing.paper.id) or known.get(listing.paper.doi)
-            heard[row["id"] if row else by_doi.get(listing.paper.id, listing.paper.id)].append(listing)
+            paper = listing.paper
+            identity = identities.get(paper.id) or identities.get(paper.doi) or paper.id
+            for name in filter(None, (paper.id, paper.doi)):
+                identities.setdefault(name, identity)
+            heard[identity].append(listing)
         numbers = self._papers(heard, {row["id"]: row for row in known.values()})
         self._listings(heard, numbers)
         self._readings(heard, numbers)
