@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from digest.models import Listing, ListingKind, Paper, Signal
+from digest.models import Interests, Listing, ListingKind, Paper, Profile, Signal
 from digest.store import Store, Stored
 from digest.store.papers import merge
 from tests.make import NOON, a_paper
@@ -153,21 +153,46 @@ def test_a_moment_without_a_zone_is_refused(store: Store) -> None:
     assert store.papers.count() == 0
 
 
-def test_a_looked_up_paper_is_known_but_no_news(store: Store) -> None:
+def wanted(store: Store, *ids: str) -> None:
+    """Somebody likes papers of which only the id is known."""
+    store.subscribers.add(Profile("ada@example.org", interests=Interests(liked=ids)), NOON)
+
+
+def test_a_named_paper_is_looked_up_and_is_no_news(store: Store) -> None:
     known, named = a_paper(), a_paper(doi="10.1000/n")
     store.papers.add([listed(known)], NOON)
-    store.papers.add_looked_up([named, named, replace(known, title="another title")], NOON)
+    wanted(store, known.id, named.id)
+    assert store.papers.wanted(NOON, 10) == [named.id]
+    assert store.papers.by_id([named.id]) == {}, "only its id is known"
+    store.papers.add_looked_up([named.id], [named], NOON)
+    assert store.papers.wanted(NOON + 30 * DAY, 10) == []
     assert store.papers.by_id([named.id, known.id]) == {named.id: named, known.id: known}
     assert [c.paper for c in store.papers.candidates(NOON - DAY, NOON + DAY)] == [known]
     assert list(store.papers.newest(10)) == [known]
 
 
+def test_what_a_look_up_did_not_find_is_asked_for_again_in_a_week(store: Store) -> None:
+    wanted(store, "2602.99999")
+    store.papers.add_looked_up(["2602.99999"], [], NOON)
+    assert store.papers.wanted(NOON + 6 * DAY, 10) == []
+    assert store.papers.wanted(NOON + 7 * DAY, 10) == ["2602.99999"]
+
+
 def test_a_looked_up_paper_becomes_news_when_it_is_listed(store: Store) -> None:
     paper = a_paper()
-    store.papers.add_looked_up([paper], NOON)
+    wanted(store, paper.id)
+    store.papers.add_looked_up([paper.id], [paper], NOON)
     assert store.papers.add([listed(paper, at=NOON + HOUR)], NOON + HOUR) == Stored(1, new=0, merged=0)
     [candidate] = store.papers.candidates(NOON, NOON + DAY)
     assert candidate.first_seen == NOON
+
+
+def test_a_feed_that_repeats_itself_with_new_dates_is_no_news(store: Store) -> None:
+    """An undated entry is listed at the moment of each pull."""
+    paper = a_paper()
+    for day in range(3):
+        store.papers.add([listed(paper, "blog", at=NOON + day * DAY)], NOON + day * DAY)
+    assert store.papers.candidates(NOON + HOUR, NOON + 3 * DAY) == []
 
 
 def test_unknown_ids_are_left_out(store: Store) -> None:
