@@ -20,11 +20,13 @@ from tests.smtp_servers import (
     EHLO,
     EHLO_PLAIN,
     GREETING,
+    MOODS,
     Answer,
     Peer,
     Sink,
     babble,
     hang_up,
+    moody,
     peer,
     reset,
     sink,
@@ -52,7 +54,9 @@ def a_transport(
     server: Sink | Peer, timeouts: Timeouts = PATIENT, messages_per_connection: int = 100
 ) -> Iterator[SmtpTransport]:
     relay = Relay.from_settings(Settings(smtp_url=server.url))
-    transport = SmtpTransport(relay, timeouts=timeouts, messages_per_connection=messages_per_connection)
+    transport = SmtpTransport(
+        relay, hello="digest.example", timeouts=timeouts, messages_per_connection=messages_per_connection
+    )
     try:
         yield transport
     finally:
@@ -374,6 +378,27 @@ def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed
 def test_an_answer_out_of_turn_defers(stage: str, answer: str) -> None:
     with peer([*STAGES[stage], answer, hang_up]) as server, a_transport(server) as transport:
         assert outcome(transport) == (Deferred, False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(MOODS), max_size=14), st.booleans())
+def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: list[str], pipelining: bool) -> None:
+    """Sent means taken; in doubt means that nobody said; all the rest was not taken. And recorded before it left."""
+    sent, doubted, due = [], [], []
+    with moody(moods, pipelining=pipelining) as server, a_transport(server) as transport:
+        for number in range(4):
+            name = b"message %d" % number
+            try:
+                transport.send(a_message(name + b"\r\n"), lambda name=name: due.append(name))  # type: ignore[misc]
+                sent.append(name)
+            except Ambiguous:
+                doubted.append(name)
+            except DeliveryError:
+                pass
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken] == sent
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken_in_silence] == doubted
+    assert {*sent, *doubted} <= set(due)
+    assert len(due) == len(set(due)), "one message, one body"
 
 
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:
