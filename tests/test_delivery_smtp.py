@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digest.delivery.session import Relay, Timeouts
@@ -316,6 +316,23 @@ def test_a_fresh_connection_that_fails_is_not_tried_again() -> None:
         assert outcome(transport) == (None, True)
 
 
+LATE_ENDS: dict[str, list[Answer]] = {
+    "RCPT": [OK, "421 4.3.2 closing", hang_up],
+    "DATA": [OK, OK, hang_up],
+    "the final dot": [OK, OK, GO, "421 4.3.2 closing", hang_up],
+}
+
+
+@pytest.mark.parametrize("end", LATE_ENDS.values(), ids=LATE_ENDS)
+def test_a_connection_that_ends_later_in_the_exchange_defers(end: list[Answer]) -> None:
+    """Past MAIL FROM, the server has seen this message: it is not for us to try again at once."""
+    first = [GREETING, EHLO, OK, OK, GO, "250 first", *end]
+    with peer(first, [GREETING, EHLO, OK, OK, GO, "250 second"]) as server, a_transport(server) as transport:
+        transport.send(a_message(), ready)
+        assert outcome(transport)[0] is Deferred
+        assert len(server.heard) == 1
+
+
 def test_the_server_gets_a_quit() -> None:
     with peer([GREETING, EHLO, OK, OK, GO, "250 kept"]) as server, a_transport(server) as transport:
         transport.send(a_message(), ready)
@@ -381,7 +398,9 @@ def test_an_answer_out_of_turn_defers(stage: str, answer: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(MOODS), max_size=14), st.booleans())
+@given(moods=st.lists(st.just("well") | st.sampled_from(MOODS), max_size=16), pipelining=st.booleans())
+@example(moods=["well"] * 7 + ["421"], pipelining=True)
+@example(moods=["well"] * 7 + ["hangs up"], pipelining=True)
 def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: list[str], pipelining: bool) -> None:
     """Sent means taken; in doubt means that nobody said; all the rest was not taken. And recorded before it left."""
     sent, doubted, due = [], [], []
