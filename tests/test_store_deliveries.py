@@ -123,6 +123,21 @@ def test_an_issue_without_picks_is_done(store: Store) -> None:
     assert store.deliveries.claim(NOON + DAY, ME, 10) == []
 
 
+def test_two_planners_at_once_plan_every_issue_once(store: Store) -> None:
+    """They share papers and people, and come to them in opposite orders."""
+    readers = people(store, 200)
+    papers = [a_paper() for _ in range(400)]
+    store.papers.add([Listing("arxiv", paper, NOON) for paper in papers], NOON)
+    digests = [a_digest(a_pick(papers[2 * n]), a_pick(papers[2 * n + 1]), subscriber=r) for n, r in enumerate(readers)]
+    due = {reader.id: NOON + DAY for reader in readers}
+
+    def plan(order: int) -> int:
+        return store.deliveries.plan(digests[::order], dict(list(due.items())[::order]))
+
+    assert sum(at_once([lambda: plan(1), lambda: plan(-1)])) == 200
+    assert store.deliveries.counts() == {"planned": 200}
+
+
 def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
     interests = Interests(topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",))
     store.subscribers.sync([Profile("ada@example.org", "Ada", interests, papers=5, language="de")], NOON)

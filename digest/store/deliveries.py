@@ -83,11 +83,12 @@ class Deliveries:
     def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
         """Record *digests*, and when each subscriber is due next; returns how many issues were new.
 
-        A digest without picks is recorded as EMPTY. An issue that exists stays as it is.
+        A digest without picks is recorded as EMPTY. An issue that exists stays as it is. Rows are written in the order
+        of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
-            rows = [_planned(digest, numbers) for digest in digests]
+            rows = [_planned(digest, numbers) for digest in sorted(digests, key=lambda d: (d.subscriber.id, d.issue))]
             new = 0
             if rows:
                 insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
@@ -107,7 +108,7 @@ class Deliveries:
             numbers |= {row.id: row.no for row in rows}
         values = [
             {"id": edition, "paper_no": numbers[paper.id], "data": codec.papers.dump(paper)}
-            for edition, paper in papers.items()
+            for edition, paper in sorted(papers.items())
         ]
         if values:
             connection.execute(self._database.insert(schema.editions).on_conflict_do_nothing(), values)
@@ -115,7 +116,7 @@ class Deliveries:
 
     def _advance(self, connection: sa.Connection, due: Mapping[int, datetime], issues: Mapping[int, date]) -> None:
         s = schema.subscribers
-        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in due.items()]
+        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in sorted(due.items())]
         if rows:
             connection.execute(
                 s.update()
