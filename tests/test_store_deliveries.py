@@ -402,6 +402,18 @@ def test_an_unknown_end_that_is_too_old_stays_unknown(store: Store) -> None:
     assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
 
 
+def test_a_second_attempt_at_an_unknown_end_that_grows_too_old_stays_unknown(store: Store) -> None:
+    """The first attempt may have arrived, so that its papers count as seen and the operator is told."""
+    [digest] = planned(store)
+    in_data(store)
+    store.deliveries.recover(NOON + LEASE, "resend")
+    again = claimed(store, NOON + LEASE)
+    later = Outcome(again.id, DeliveryState.DEFERRED, NOON + LEASE, "451", ready_at=NOON + HOUR)
+    store.deliveries.finish([later], ME)
+    store.deliveries.recover(NOON + LIFE, "resend")
+    assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
+
+
 # -- looking
 
 

@@ -258,11 +258,9 @@ class Deliveries:
                 claimed = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.CLAIMED.value)
                 connection.execute(update.where(claimed).values(state=DeliveryState.PLANNED.value, ready_at=now))
             old = sa.and_(d.ready_at <= now, d.expires_at <= now, d.state != DeliveryState.IN_DATA.value)
-            connection.execute(
-                update.where(old).values(
-                    state=sa.case((d.state == unknown, unknown), else_=DeliveryState.EXPIRED.value), ready_at=None
-                )
-            )
+            # what was sent again had an unknown end before: too old, it is in doubt still, and not unsent
+            state = sa.case((d.resends > 0, unknown), else_=DeliveryState.EXPIRED.value)
+            connection.execute(update.where(old).values(state=state, ready_at=None))
         return lost
 
     # -- looking
