@@ -321,6 +321,7 @@ def test_a_long_reply_is_cut(store: Store) -> None:
 
 
 def test_marking_nothing_is_nothing(store: Store) -> None:
+    assert store.deliveries.begin([], ME) == set()
     store.deliveries.finish([], ME)
 
 

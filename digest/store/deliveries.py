@@ -197,6 +197,8 @@ class Deliveries:
         )
         values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
         began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
+        if not values:
+            return set()
         with self._database.writing() as connection:
             connection.execute(mark, values)
             return set(connection.scalars(began))
