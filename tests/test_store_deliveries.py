@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -30,9 +33,9 @@ from digest.models import (
     SubscriberState,
     Topic,
 )
-from digest.store import Beginning, Claim, Outcome, Store
+from digest.store import Beginning, Claim, Outcome, Store, open_store
 from digest.store.deliveries import LEASE, LIFE
-from tests.make import NOON, a_digest, a_paper, a_pick
+from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 T = TypeVar("T")
 DAY = timedelta(days=1)
@@ -221,9 +224,25 @@ def test_no_two_workers_claim_the_same(store: Store) -> None:
             mine += [claim.id for claim in claims]
         return mine
 
-    hands = at_once([lambda n=n: work(f"worker {n}") for n in range(4)])  # type: ignore[misc]
+    hands = at_once([partial(work, f"worker {n}") for n in range(4)])
     ids = [i for hand in hands for i in hand]
     assert len(ids) == len(set(ids)) == 120
+
+
+def claim_all(url: str, owner: str) -> list[int]:
+    with closing(open_store(url, token_of)) as store:
+        mine: list[int] = []
+        while claims := store.deliveries.claim(NOON, owner, 3):
+            mine += [claim.id for claim in claims]
+        return mine
+
+
+def test_no_two_processes_claim_the_same(store: Store, database_url: str) -> None:
+    planned(store, 60)
+    with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+        hands = processes.map(claim_all, [database_url] * 2, ["process 1", "process 2"])
+    ids = [i for hand in hands for i in hand]
+    assert len(ids) == len(set(ids)) == 60
 
 
 def test_the_index_answers_what_is_ready(store: Store) -> None:
