@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import timedelta, timezone
 from itertools import pairwise
 from multiprocessing import get_context
 
@@ -42,6 +42,18 @@ def test_a_failing_source_keeps_since_when(store: Store) -> None:
 def test_a_source_that_fails_from_the_start(store: Store) -> None:
     store.sources.record("feed", NOON, None, "x" * 5000)
     assert store.sources.records()["feed"] == SourceRecord("feed", None, NOON, None, NOON, "x" * 500)
+
+
+def test_a_failure_does_not_forget_what_was_covered(store: Store) -> None:
+    store.sources.record("arxiv", NOON, NOON - HOUR, "")
+    store.sources.record("arxiv", NOON + HOUR, None, "HTTP 503")
+    assert store.sources.records()["arxiv"].covered_until == NOON - HOUR
+
+
+def test_a_failure_is_dated_in_any_zone(store: Store) -> None:
+    store.sources.record("arxiv", NOON, None, "")
+    store.sources.record("arxiv", NOON.astimezone(timezone(9 * HOUR)), None, "HTTP 503")
+    assert store.sources.records()["arxiv"].failing_since == NOON
 
 
 def test_sources_do_not_share_their_fate(store: Store) -> None:
