@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -30,9 +33,9 @@ from digest.models import (
     SubscriberState,
     Topic,
 )
-from digest.store import Beginning, Claim, Outcome, Store
+from digest.store import Beginning, Claim, Outcome, Store, open_store
 from digest.store.deliveries import LEASE, LIFE
-from tests.make import NOON, a_digest, a_paper, a_pick
+from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 T = TypeVar("T")
 DAY = timedelta(days=1)
@@ -123,6 +126,21 @@ def test_an_issue_without_picks_is_done(store: Store) -> None:
     assert store.deliveries.claim(NOON + DAY, ME, 10) == []
 
 
+def test_two_planners_at_once_plan_every_issue_once(store: Store) -> None:
+    """They share papers and people, and come to them in opposite orders."""
+    readers = people(store, 200)
+    papers = [a_paper() for _ in range(400)]
+    store.papers.add([Listing("arxiv", paper, NOON) for paper in papers], NOON)
+    digests = [a_digest(a_pick(papers[2 * n]), a_pick(papers[2 * n + 1]), subscriber=r) for n, r in enumerate(readers)]
+    due = {reader.id: NOON + DAY for reader in readers}
+
+    def plan(order: int) -> int:
+        return store.deliveries.plan(digests[::order], dict(list(due.items())[::order]))
+
+    assert sum(at_once([lambda: plan(1), lambda: plan(-1)])) == 200
+    assert store.deliveries.counts() == {"planned": 200}
+
+
 def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
     interests = Interests(topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",))
     store.subscribers.sync([Profile("ada@example.org", "Ada", interests, papers=5, language="de")], NOON)
@@ -206,9 +224,25 @@ def test_no_two_workers_claim_the_same(store: Store) -> None:
             mine += [claim.id for claim in claims]
         return mine
 
-    hands = at_once([lambda n=n: work(f"worker {n}") for n in range(4)])  # type: ignore[misc]
+    hands = at_once([partial(work, f"worker {n}") for n in range(4)])
     ids = [i for hand in hands for i in hand]
     assert len(ids) == len(set(ids)) == 120
+
+
+def claim_all(url: str, owner: str) -> list[int]:
+    with closing(open_store(url, token_of)) as store:
+        mine: list[int] = []
+        while claims := store.deliveries.claim(NOON, owner, 3):
+            mine += [claim.id for claim in claims]
+        return mine
+
+
+def test_no_two_processes_claim_the_same(store: Store, database_url: str) -> None:
+    planned(store, 60)
+    with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+        hands = processes.map(claim_all, [database_url] * 2, ["process 1", "process 2"])
+    ids = [i for hand in hands for i in hand]
+    assert len(ids) == len(set(ids)) == 60
 
 
 def test_the_index_answers_what_is_ready(store: Store) -> None:
@@ -306,6 +340,7 @@ def test_a_long_reply_is_cut(store: Store) -> None:
 
 
 def test_marking_nothing_is_nothing(store: Store) -> None:
+    assert store.deliveries.begin([], ME) == set()
     store.deliveries.finish([], ME)
 
 
@@ -384,6 +419,18 @@ def test_an_unknown_end_that_is_too_old_stays_unknown(store: Store) -> None:
     [digest] = planned(store)
     in_data(store)
     assert store.deliveries.recover(NOON + LIFE, "resend") == 1
+    assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
+
+
+def test_a_second_attempt_at_an_unknown_end_that_grows_too_old_stays_unknown(store: Store) -> None:
+    """The first attempt may have arrived, so that its papers count as seen and the operator is told."""
+    [digest] = planned(store)
+    in_data(store)
+    store.deliveries.recover(NOON + LEASE, "resend")
+    again = claimed(store, NOON + LEASE)
+    later = Outcome(again.id, DeliveryState.DEFERRED, NOON + LEASE, "451", ready_at=NOON + HOUR)
+    store.deliveries.finish([later], ME)
+    store.deliveries.recover(NOON + LIFE, "resend")
     assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
 
 
