@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import structlog
+
+from digest.store import Store, open_store
+from tests.make import token_of
+
+if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
+    from tests.databases import PostgreSQL
 
 RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
 
@@ -30,6 +40,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             (pytest.fail if need in required else pytest.skip)(reason)
 
 
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    """Without the values of every local variable, which takes minutes for a matrix."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of recordings; the test is marked `recorded`."""
@@ -42,3 +59,30 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for this process of the test run; the test is marked `pg`."""
+    from tests.databases import postgresql
+
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty, migrated database: once an SQLite file, once PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'digest.sqlite'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    with server.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """The store in `database_url`."""
+    with closing(open_store(database_url, token_of)) as opened:
+        yield opened

@@ -1,32 +1,36 @@
 """A message as bytes: headers, and a multipart/alternative with the text first.
 
-RFC 5322 and 2045 to 2047 give the form. Assembled by hand, because `EmailMessage` costs several times as much; the tests
-hold the result against it.
-Lines end in CRLF and have at most 76 characters in the body (quoted-printable), so that no relay has to rewrite them.
+RFC 5322 and 2045 to 2047 give the form. Assembled by hand, because `EmailMessage` costs several times as much; the
+tests hold the result against it. Lines end in CRLF and have at most 76 characters in the body (quoted-printable), so
+that no relay has to rewrite them.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
+import string
 from collections.abc import Iterator, Sequence
 
 from email_validator import EmailNotValidError, validate_email
 
-from digest.compose.text import line
+from digest.compose.quoted import Quoted
+from digest.compose.text import clean, fit, line
 
 Header = tuple[str, str]
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _FOLD_AT = 76
+_LONGEST_NAME = 60
+# what may stand for itself in every place of an encoded word (RFC 2047, section 5, rule 3)
+_Q = {letter: letter for letter in string.ascii_letters + string.digits + "!*+-/"} | {" ": "_"}
 
 
-def assemble(headers: Sequence[Header], text: str, html: str, boundary: str) -> bytes:
+def assemble(headers: Sequence[Header], text: Quoted, html: Quoted, boundary: str) -> bytes:
     """The message.
 
     Args:
-        headers: names and values as they go out: encoded, in ASCII unless an address needs more; folded where they hold a CRLF.
-        text: lines end in LF, likewise *html*.
+        headers: names, and values as they go out: encoded, in ASCII unless an address needs more, perhaps folded.
+        text: the plain part.
         html: the same content.
         boundary: begins with "=_", which no quoted-printable line holds.
     """
@@ -36,18 +40,13 @@ def assemble(headers: Sequence[Header], text: str, html: str, boundary: str) -> 
     ).encode() + b"".join(_parts((("plain", text), ("html", html)), boundary.encode()))
 
 
-def _parts(parts: Sequence[tuple[str, str]], boundary: bytes) -> Iterator[bytes]:
+def _parts(parts: Sequence[tuple[str, Quoted]], boundary: bytes) -> Iterator[bytes]:
     for kind, content in parts:
         yield b'--%s\r\nContent-Type: text/%s; charset="utf-8"\r\n' % (boundary, kind.encode())
         yield b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-        yield quoted(content)
+        yield content.data.replace(b"\n", b"\r\n")
         yield b"\r\n"
     yield b"--%s--\r\n" % boundary
-
-
-def quoted(content: str) -> bytes:
-    """*content*, whose lines end in LF, as quoted-printable with CRLF."""
-    return binascii.b2a_qp(content.encode().replace(b"\n", b"\r\n"))
 
 
 def unstructured(value: str, name: str) -> str:
@@ -60,7 +59,7 @@ def unstructured(value: str, name: str) -> str:
 
 def mailbox(name: str, address: str, *, always: bool = False) -> str:
     """`"Sample, Bo" <bo@example.org>`; without a name the bare address, unless there is *always* to be a bracket."""
-    name = line(name)
+    name = fit(line(name), _LONGEST_NAME)
     if not name:
         return f"<{address}>" if always else address
     if not name.isascii() or "=?" in name:
@@ -72,6 +71,7 @@ def mailbox(name: str, address: str, *, always: bool = False) -> str:
 
 def ascii_domain(address: str) -> str:
     """*address* with its domain as A-labels (IDNA 2008); a local part beyond ASCII stays, and needs SMTPUTF8."""
+    address = "".join(clean(address).split())
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
@@ -94,13 +94,24 @@ def _fold(value: str, column: int) -> str:
     return "\r\n ".join([*lines, current])
 
 
-def _encoded_words(value: str) -> Iterator[str]:
-    """At most 75 letters each, cut between characters, never inside one."""
-    chunk = b""
-    for letter in value:
-        data = letter.encode()
-        if len(chunk) + len(data) > 42:
-            yield f"=?utf-8?B?{base64.b64encode(chunk).decode()}?="
-            chunk = b""
-        chunk += data
-    yield f"=?utf-8?B?{base64.b64encode(chunk).decode()}?="
+def _encoded_words(value: str) -> list[str]:
+    """Cut between characters, and so short that a line fits 76 letters (RFC 2047) even behind the name of a header.
+
+    Q where that is not much longer, because it stays readable.
+    """
+    q = [_Q.get(letter) or "".join(f"={byte:02X}" for byte in letter.encode()) for letter in value]
+    if sum(map(len, q)) * 3 <= len(value.encode()) * 4:
+        return [f"=?utf-8?Q?{chunk}?=" for chunk in _chunks(q, 54)]
+    return [f"=?utf-8?B?{base64.b64encode(chunk.encode()).decode()}?=" for chunk in _chunks(list(value), 39)]
+
+
+def _chunks(letters: Sequence[str], room: int) -> Iterator[str]:
+    """*letters* joined to strings of at most *room* bytes."""
+    chunk, used = "", 0
+    for letter in letters:
+        size = len(letter.encode())
+        if used + size > room:
+            yield chunk
+            chunk, used = "", 0
+        chunk, used = chunk + letter, used + size
+    yield chunk
