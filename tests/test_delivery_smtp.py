@@ -281,6 +281,17 @@ def test_a_refused_sender_is_our_fault_though_the_rest_was_refused_in_its_wake()
     assert server.heard[0][4] == b"RSET"
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([OK, "550 5.1.1 no such user", hang_up], Refused), (["550 5.7.1 not you", hang_up], SenderAtFault)],
+)
+def test_a_refusal_counts_though_the_server_hangs_up_on_it(
+    answers: list[Answer], expected: type[DeliveryError]
+) -> None:
+    with peer([GREETING, EHLO, *answers]) as server, a_transport(server) as transport:
+        assert outcome(transport) == (expected, False)
+
+
 # ---- connections -----------------------------------------------------------------------------------------------------
 
 
