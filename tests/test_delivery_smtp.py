@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -225,7 +227,17 @@ def test_a_message_too_long_for_the_server_is_refused_without_sending_it() -> No
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ada", "@example.org", "ada@", "a b@example.org", "a@example.org>\r\nDATA", "a\0@example.org", "<a@b>"],
+    [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "a b@example.org",
+        "a@example.org>\r\nDATA",
+        "a\0@example.org",
+        "<a@b>",
+        "a@-ü-.example",
+    ],
 )
 def test_an_address_cannot_break_out_of_its_command(shared_sink: Sink, address: str) -> None:
     with a_transport(shared_sink) as transport:
@@ -344,6 +356,13 @@ def test_a_connection_that_ends_later_in_the_exchange_defers(end: list[Answer]) 
         assert len(server.heard) == 1
 
 
+def test_a_server_that_left_first_needs_no_quit() -> None:
+    with peer([GREETING, EHLO, OK, OK, GO, "250 kept", hang_up]) as server, a_transport(server) as transport:
+        assert transport.send(a_message(), ready) == "250 kept"
+        transport.close()
+        transport.close()
+
+
 def test_the_server_gets_a_quit() -> None:
     with peer([GREETING, EHLO, OK, OK, GO, "250 kept"]) as server, a_transport(server) as transport:
         transport.send(a_message(), ready)
@@ -398,6 +417,25 @@ def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed
     with peer([GREETING, EHLO, OK, OK, GO, misdeed]) as server, a_transport(server, QUICK) as transport:
         expected = Deferred if misdeed == MISDEEDS["says 421"] else Ambiguous
         assert outcome(transport) == (expected, True)
+
+
+def test_an_answer_out_of_turn_to_the_final_dot_leaves_us_in_doubt() -> None:
+    with peer([GREETING, EHLO, OK, OK, GO, "354 go on"]) as server, a_transport(server) as transport:
+        assert outcome(transport) == (Ambiguous, True)
+
+
+def test_an_operator_who_interrupts_does_not_leave_a_connection_in_mid_message() -> None:
+    """What was in the body stays `in_data`; the next message must not be written into it."""
+
+    def interrupt(connection: socket.socket) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        stay_silent(connection)
+
+    works = [GREETING, EHLO, OK, OK, GO, "250 kept"]
+    with peer([GREETING, EHLO, OK, OK, GO, interrupt], works) as server, a_transport(server) as transport:
+        with pytest.raises(KeyboardInterrupt):
+            transport.send(a_message(), ready)
+        assert transport.send(a_message(), ready) == "250 kept"
 
 
 @pytest.mark.parametrize(
