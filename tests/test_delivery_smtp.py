@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from digest.delivery.session import Relay, Timeouts
+from digest.delivery.relay import Relay
+from digest.delivery.session import Timeouts
 from digest.delivery.smtp import SmtpTransport, crlf, has_long_line, stuff
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
@@ -38,6 +39,7 @@ from tests.smtp_servers import (
 
 HEADER = b"From: digest@digest.example\r\nTo: ada@example.org\r\nSubject: an invented digest\r\n\r\n"
 QUICK = Timeouts(connect=2, greeting=0.4, command=0.4, data=0.4, body=0.4, end=0.4, quit=0.4)
+QUICK_AT_THE_END = Timeouts(connect=5, greeting=5, command=5, data=5, body=0.4, end=0.4, quit=2)
 PATIENT = Timeouts(connect=5, greeting=5, command=5, data=5, body=5, end=5, quit=2)
 OK = "250 2.1.0 ok"
 GO = "354 go ahead"
@@ -414,7 +416,7 @@ def test_a_server_that_misbehaves_before_the_body_defers(stage: str, misdeed: An
 
 @pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=MISDEEDS)
 def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed: Answer) -> None:
-    with peer([GREETING, EHLO, OK, OK, GO, misdeed]) as server, a_transport(server, QUICK) as transport:
+    with peer([GREETING, EHLO, OK, OK, GO, misdeed]) as server, a_transport(server, QUICK_AT_THE_END) as transport:
         expected = Deferred if misdeed == MISDEEDS["says 421"] else Ambiguous
         assert outcome(transport) == (expected, True)
 
@@ -472,7 +474,8 @@ def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: lis
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:
     """The final dot is the last byte: while it is here, the server must forget the rest (RFC 5321, section 3.8)."""
     huge = a_message((b"y" * 70 + b"\r\n") * 400_000)
-    with peer([GREETING, EHLO, OK, OK, go_and_do_nothing]) as server, a_transport(server, QUICK) as transport:
+    script = [GREETING, EHLO, OK, OK, go_and_do_nothing]
+    with peer(script) as server, a_transport(server, QUICK_AT_THE_END) as transport:
         assert outcome(transport, huge) == (Deferred, True)
 
 

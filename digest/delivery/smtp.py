@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
+from digest.delivery.relay import Relay
 from digest.delivery.replies import Phase, classify, one_line
-from digest.delivery.session import Relay, Session, Timeouts, open_session, verifying_context
+from digest.delivery.session import Session, Timeouts, open_session, verifying_context
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
 
