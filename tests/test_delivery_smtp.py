@@ -474,7 +474,7 @@ def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: lis
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:
     """The final dot is the last byte: while it is here, the server must forget the rest (RFC 5321, section 3.8)."""
     huge = a_message((b"y" * 70 + b"\r\n") * 400_000)
-    script = [GREETING, EHLO, OK, OK, go_and_do_nothing]
+    script: list[Answer] = [GREETING, EHLO, OK, OK, go_and_do_nothing]
     with peer(script) as server, a_transport(server, QUICK_AT_THE_END) as transport:
         assert outcome(transport, huge) == (Deferred, True)
 
