@@ -118,10 +118,11 @@ def test_the_command_ends_by_itself_in_a_script(tmp_path: Path) -> None:
 
 def test_in_a_terminal_the_command_shows_the_mails_until_ctrl_c(tmp_path: Path) -> None:
     terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "digest", "demo"],
-        cwd=tmp_path, env=_environment(tmp_path), stdout=its_end, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    command, environment = [sys.executable, "-m", "digest", "demo"], _environment(tmp_path)
+    with (
+        _taken(demo.PORT),
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=its_end, stderr=subprocess.DEVNULL) as process,
+    ):
         os.close(its_end)
         try:
             told = ""
@@ -135,6 +136,15 @@ def test_in_a_terminal_the_command_shows_the_mails_until_ctrl_c(tmp_path: Path) 
             os.close(terminal)
     assert page.count('class="row"') == 3
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@contextlib.contextmanager
+def _taken(port: int) -> Iterator[None]:
+    """Something listens on *port*, perhaps another demo; the demo then finds another."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
 
 
 def _environment(folder: Path) -> dict[str, str]:
