@@ -187,7 +187,11 @@ def _pack(fields: Sequence[str]) -> bytes:
 
 
 def _unpack(packed: bytes) -> list[str]:
-    return base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4)).decode(errors="surrogatepass").split("\n", _MOST - 1)
+    return (
+        base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4))
+        .decode(errors="surrogatepass")
+        .split("\n", _MOST - 1)
+    )
 
 
 def _seconds(at: datetime | None) -> tuple[str, ...]:
