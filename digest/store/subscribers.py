@@ -176,7 +176,7 @@ class Subscribers:
             return [_subscriber(row) for row in _rows(connection, query)]
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
-        """Set when the next issue of these subscribers is due, without an issue now; not of those who left meanwhile."""
+        """Set when the next issue of these subscribers is due, without an issue; not of who left meanwhile."""
         if due:
             s = schema.subscribers.c
             mine = sa.and_(s.id == sa.bindparam("b_id"), s.next_due_at.is_not(None))
