@@ -21,7 +21,7 @@ zones = st.sampled_from(sorted(available_timezones()))
 times = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 days = st.frozensets(st.integers(0, 6), min_size=1)
 schedules = st.builds(Schedule, zones, times, days)
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC))
+moments = st.integers(0, 36 * 365 * 24 * 60).map(lambda minutes: datetime(2000, 1, 1, tzinfo=UTC) + minutes * MINUTE)
 """Years in which every zone's law is known or assumed."""
 
 
@@ -83,6 +83,13 @@ def test_a_day_that_is_not_chosen_has_no_slot() -> None:
 def test_a_skipped_time_comes_as_much_later_as_the_clock_jumped(zone: str, skipped: str, local: str) -> None:
     wall = datetime.fromisoformat(skipped)
     assert slot(Schedule(zone, wall.time()), wall.date()) == at(local, zone)
+
+
+def test_a_time_skipped_at_the_end_of_a_day_comes_on_that_day() -> None:
+    """Nuuk's clocks jump from Saturday 23:00 to Sunday 00:00; an hour later would be another day."""
+    schedule = Schedule("America/Nuuk", time(23, 30))
+    assert slot(schedule, date(2026, 3, 28)) == at("2026-03-28 22:30", "America/Nuuk")
+    assert slot(schedule, date(2026, 3, 29)) == at("2026-03-29 23:30", "America/Nuuk")
 
 
 def test_of_a_repeated_time_the_first_counts() -> None:
@@ -177,6 +184,27 @@ def test_a_traveller_to_the_east_misses_no_day_that_was_due() -> None:
 
 
 # -- for every schedule there is
+
+
+def clock_changes(zone: str, year: int) -> list[date]:
+    """The local days around a change of the clock."""
+    noon = datetime(year, 1, 1, 12, tzinfo=ZoneInfo(zone))
+    offsets = [(noon + n * DAY).utcoffset() for n in range(365)]
+    changed = [n for n in range(1, 365) if offsets[n] != offsets[n - 1]]
+    return [noon.date() + (n + near) * DAY for n in changed for near in (-1, 0, 1)]
+
+
+@pytest.mark.parametrize("year", [2012, 2026])
+def test_no_clock_change_anywhere_takes_a_day_or_moves_an_issue_to_another(year: int) -> None:
+    hours = [time(h, m) for h in (0, 1, 2, 3, 22, 23) for m in (0, 30, 59)]
+    lost = [
+        (zone, day, hour)
+        for zone in sorted(available_timezones())
+        for day in clock_changes(zone, year)
+        for hour in hours
+        if (moment := slot(schedule := Schedule(zone, hour), day)) is None or local_day(schedule, moment) != day
+    ]
+    assert lost == []
 
 
 @settings(max_examples=150, deadline=None)
