@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -164,14 +166,13 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     except FileNotFoundError:
         pass
     file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was quicker
-        return (file.read_text().strip(),)
-    key = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w") as out:
-        out.write(key)
-    return (key,)
+    # written aside (mode 0600) and then linked, so that nobody ever reads a file without its key
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key-") as draft:
+        draft.write(secrets.token_urlsafe(32))
+        draft.flush()
+        with suppress(FileExistsError):  # another process was quicker
+            os.link(draft.name, file)
+    return (file.read_text().strip(),)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -204,3 +204,16 @@ def test_a_key_is_made_once_and_kept_to_oneself(loaded: Load, tmp_path: Path) ->
     assert secret_keys(loaded()) == (key,)
     assert [p.name for p in (tmp_path / "var").iterdir()] == ["secret_key"]
     assert stat.S_IMODE((tmp_path / "var" / "secret_key").stat().st_mode) == 0o600
+
+
+def keys_of_many_starts(homes: list[Path]) -> list[tuple[str, ...]]:
+    return [secret_keys(Settings(home=home)) for home in homes]
+
+
+def test_programs_that_start_at_once_have_one_key(tmp_path: Path) -> None:
+    homes = [tmp_path / str(n) for n in range(300)]
+    with ProcessPoolExecutor(3, get_context("spawn")) as processes:
+        made = list(processes.map(keys_of_many_starts, [homes] * 3))
+    for keys in zip(*made, strict=True):
+        assert len(set(keys)) == 1
+        assert len(keys[0][0]) >= 43
