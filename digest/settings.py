@@ -8,6 +8,7 @@ Secrets are refused in digest.toml. Every problem is reported at once, as `where
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 import tomllib
@@ -63,6 +64,7 @@ def _no_break(text: str) -> str:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
+_HIDDEN = Field(repr=False)
 
 
 class Feed(BaseModel):
@@ -82,12 +84,13 @@ class Settings(BaseModel):
 
     home: Path = Path()
     """Where digest.toml, subscribers.yaml, templates/ and var/ are looked for."""
-    database_url: str = "sqlite:///var/digest.sqlite"
-    database_password: str = ""
+    database_url: Annotated[str, _HIDDEN] = "sqlite:///var/digest.sqlite"
+    """A variable's may hold a password."""
+    database_password: Annotated[str, _HIDDEN] = ""
     roster: Path = Path("subscribers.yaml")
     smtp_url: Annotated[str, AfterValidator(_smtp)] | None = None
     """None: mail goes into `mailbox` instead."""
-    smtp_password: str = ""
+    smtp_password: Annotated[str, _HIDDEN] = ""
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
     """Connections to the relay at once, each reused."""
     smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
@@ -97,7 +100,7 @@ class Settings(BaseModel):
     postal_address: Line = ""
     """Stands in the footer; laws on bulk mail ask for it."""
     public_url: Url = "http://127.0.0.1:8000"
-    secret_key: Words = ()
+    secret_key: Annotated[Words, _HIDDEN] = ()
     """Signs links; newest first, older ones stay valid."""
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -212,5 +215,10 @@ def _problem(error: Any, where: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where.get(name, 'digest.toml')}: {path}: no such setting; see the README for the list"
     text = str(error["msg"]).removeprefix("Value error, ")
-    shown = "" if name in SECRETS else f" (it is {error['input']!r})"
+    shown = "" if name in SECRETS else f" (it is {_without_password(error['input'])})"
     return f"{where.get(name, name)}: {path}: {text}{shown}"
+
+
+def _without_password(value: object) -> str:
+    """*value* as it may be shown: an address keeps its scheme and its host."""
+    return re.sub(r"//.*@", "//…@", repr(value))

@@ -190,6 +190,46 @@ def test_a_good_smtp_address_is_kept(loaded: Load, url: str) -> None:
     assert loaded(SMTP_URL=url).smtp_url == url
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("SMTP_URL", "smtp://me:hunter2@mail.example.org"),
+        ("SMTP_URL", "smtp://me:hunter2/@mail.example.org"),
+        ("SMTP_URL", "mail://me:hunter2@mail.example.org"),
+        ("PUBLIC_URL", "https://me:hunter2@example.org"),
+        ("HUGGINGFACE_URL", "ftp://me:hun@ter2@example.org"),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(loaded: Load, name: str, url: str) -> None:
+    [said] = problems(loaded, **{name: url})
+    assert said.startswith(f"DIGEST_{name}: ")
+    assert "example.org" in said
+    assert "hun" not in said
+    assert "ter2" not in said
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        'database_url = "postgresql://me:hunter2@db/digest"',
+        '[[feeds]]\nurl = "https://me:hunter2@example.org/feed"',
+        '[[feeds]]\nname = "x"\nurl = "https://me:hunter2@example.org/feed"',
+    ],
+)
+def test_a_password_in_the_file_is_refused_and_not_shown(loaded: Load, toml: str) -> None:
+    assert "hunter2" not in "".join(problems(loaded, toml))
+
+
+def test_settings_do_not_show_their_secrets(loaded: Load) -> None:
+    settings = loaded(
+        SMTP_PASSWORD="hunter2",
+        SECRET_KEY="hunter2",
+        DATABASE_PASSWORD="hunter2",
+        DATABASE_URL="postgresql://me:hunter2@db/digest",
+    )
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
 # -- the key that signs links
 
 
