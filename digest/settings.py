@@ -61,6 +61,11 @@ def _no_break(text: str) -> str:
     return text
 
 
+def _database(url: str) -> str:
+    urlsplit(url)  # complains of brackets that do not match
+    return url
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
@@ -84,7 +89,7 @@ class Settings(BaseModel):
 
     home: Path = Path()
     """Where digest.toml, subscribers.yaml, templates/ and var/ are looked for."""
-    database_url: Annotated[str, _HIDDEN] = "sqlite:///var/digest.sqlite"
+    database_url: Annotated[str, AfterValidator(_database), _HIDDEN] = "sqlite:///var/digest.sqlite"
     """A variable's may hold a password."""
     database_password: Annotated[str, _HIDDEN] = ""
     roster: Path = Path("subscribers.yaml")
@@ -145,7 +150,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         values.update(found)
         where.update(dict.fromkeys(found, place))
 
-    take(_from_secrets(environ), "secrets")
+    take(_from_secrets(environ, problems), "secrets")
     take(_from_toml(file, problems), str(file))
     for name, value in _from_environment(environ).items():
         take({name: value}, f"DIGEST_{name.upper()}")
@@ -189,7 +194,7 @@ def _from_toml(file: Path, problems: list[str]) -> dict[str, Any]:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         problems.append(f"{file}: {error}")
         return {}
     for name in SECRETS:
@@ -198,15 +203,25 @@ def _from_toml(file: Path, problems: list[str]) -> dict[str, Any]:
                 f"{file}: {name}: secrets do not belong into this file; "
                 f"set DIGEST_{name.upper()} or put a file named {name} into the secrets directory"
             )
-    if urlsplit(str(values.get("database_url", ""))).password:
+    if values.pop("home", None) is not None:
+        problems.append(f"{file}: home: is set by DIGEST_HOME only")
+    if re.search(r"//[^/@]*:.*@", str(values.get("database_url", ""))):
         problems.append(f"{file}: database_url: must not hold a password; set DIGEST_DATABASE_PASSWORD")
     return values
 
 
-def _from_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+def _from_secrets(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     folder = environ.get("DIGEST_SECRETS") or environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
-    files = {name: Path(folder) / name for name in SECRETS}
-    return {name: file.read_text().strip() for name, file in files.items() if file.is_file()}
+    found: dict[str, str] = {}
+    for name in SECRETS:
+        file = Path(folder) / name
+        try:
+            found[name] = file.read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (UnicodeDecodeError, OSError) as error:
+            problems.append(f"{file}: cannot be read: {error}")
+    return found
 
 
 def _problem(error: Any, where: Mapping[str, str]) -> str:

@@ -163,6 +163,29 @@ def test_a_file_that_is_no_toml_names_the_line(loaded: Load, tmp_path: Path) -> 
     assert "line 2" in said
 
 
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "digest.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"digest\.toml: .*Is a directory"):
+        load({"DIGEST_HOME": str(tmp_path), "DIGEST_SECRETS": str(tmp_path)})
+
+
+def test_a_secret_that_cannot_be_read_is_a_problem(loaded: Load, tmp_path: Path) -> None:
+    (tmp_path / "secrets" / "smtp_password").write_bytes(b"\xff\xfe")
+    said = problems(loaded, WEB_PORT="x")
+    assert len(said) == 2
+    assert said[0].startswith(f"{tmp_path / 'secrets' / 'smtp_password'}: cannot be read: ")
+
+
+def test_a_malformed_address_in_the_file_is_a_problem(loaded: Load) -> None:
+    [said] = problems(loaded, 'database_url = "postgresql://[::1/digest"\nweb_port = 0')
+    assert "database_url: Invalid IPv6 URL" in said
+
+
+def test_home_is_not_set_in_the_file_that_lies_in_it(loaded: Load) -> None:
+    [said] = problems(loaded, 'home = "/elsewhere"')
+    assert said.endswith("home: is set by DIGEST_HOME only")
+
+
 @pytest.mark.parametrize("name", ["secret_key", "smtp_password", "database_password"])
 def test_secrets_are_refused_in_the_file(loaded: Load, name: str) -> None:
     [said] = problems(loaded, f'{name} = "hunter2"')
