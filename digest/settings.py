@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from digest.errors import SettingsError
 
-SECRETS = ("secret_key", "smtp_password", "database_password")
+SECRETS = ("secret_key", "smtp_password", "database_password", "dkim_key")
 """Settings that may stand in a variable or in the secrets directory, never in digest.toml."""
 
 
@@ -99,6 +99,11 @@ class Settings(BaseModel):
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
     """Connections to the relay at once, each reused."""
     smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    dkim_domain: str = ""
+    """Sign mails for this domain ourselves; empty: the relay does."""
+    dkim_selector: str = "digest"
+    dkim_key: Annotated[str, _HIDDEN] = ""
+    """Private key in PEM, RSA of at least 2048 bits or Ed25519."""
     mailbox: Path = Path("var/mailbox")
     sender: Line = "Paper Digest <digest@localhost>"
     reply_to: Line = ""

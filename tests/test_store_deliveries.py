@@ -76,7 +76,8 @@ def claimed(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
 def in_data(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
     """The only delivery, with its body on the way."""
     claim = claimed(store, now, owner)
-    assert store.deliveries.mark([Beginning(claim.id, "5ba93c9d", "<1@example.org>")], [], owner) == {claim.id}
+    beginning = Beginning(claim.id, "5ba93c9d", "<1@example.org>", now + LEASE)
+    assert store.deliveries.mark([beginning], [], owner) == {claim.id}
     return claim
 
 
@@ -290,9 +291,9 @@ def test_a_body_goes_out_once_its_beginning_is_committed(store: Store) -> None:
 def test_another_workers_claim_is_not_begun(store: Store) -> None:
     planned(store)
     claim = claimed(store)
-    assert store.deliveries.mark([Beginning(claim.id, "", "")], [], "worker 2") == set()
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], "worker 2") == set()
     claimed(store, NOON + LEASE, "worker 2")
-    assert store.deliveries.mark([Beginning(claim.id, "", "")], [], ME) == set(), "the lease ran out"
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], ME) == set(), "the lease ran out"
 
 
 @pytest.mark.parametrize("state", [SubscriberState.UNSUBSCRIBED, SubscriberState.PAUSED, SubscriberState.REMOVED])
@@ -301,7 +302,7 @@ def test_who_left_at_the_last_moment_gets_nothing(store: Store, state: Subscribe
     claims = store.deliveries.claim(NOON, ME, 10)
     assert all(claim.allowed for claim in claims)
     store.subscribers.set_state(leaves.subscriber.email, state, NOON)
-    began = store.deliveries.mark([Beginning(claim.id, "", "") for claim in claims], [], ME)
+    began = store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR) for claim in claims], [], ME)
     assert began == {the(store, stays).id}
     assert the(store, leaves).state == DeliveryState.CLAIMED
 
@@ -395,7 +396,7 @@ def test_who_is_alone_need_not_wait_for_leases(store: Store) -> None:
     """One process holds the lock: whatever others had, they are dead."""
     body, claim, waiting = planned(store, 3)
     first, second = store.deliveries.claim(NOON, "the dead", 2)
-    store.deliveries.mark([Beginning(first.id, "", "")], [], "the dead")
+    store.deliveries.mark([Beginning(first.id, "", "", NOON + LEASE)], [], "the dead")
     assert store.deliveries.recover(NOON + MINUTE, "resend", alone=True) == 1
     states = [the(store, d).state for d in (body, claim, waiting)]
     assert states == [DeliveryState.UNKNOWN, DeliveryState.PLANNED, DeliveryState.PLANNED]

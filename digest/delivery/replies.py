@@ -144,7 +144,7 @@ def classify(phase: Phase, code: int, text: str) -> DeliveryError:
             wait = asked_to_wait(text)
             return Deferred(said, code=code, enhanced=status, retry_after=wait, close=found is Verdict.CLOSE)
         case Verdict.OURS:
-            return SenderAtFault(said, code=code, enhanced=status)
+            return SenderAtFault(said, code=code, enhanced=status, about_recipient=phase in MESSAGE)
         case found:
             return Refused(said, code=code, enhanced=status, address_is_dead=found is Verdict.DEAD)
 
