@@ -365,7 +365,7 @@ def test_what_is_exported_can_be_imported(roster: list[Profile]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60) | st.lists(st.sampled_from("[]{}:,-*&!?#'\"\n ab0~"), max_size=40).map("".join))
 def test_any_text_is_a_roster_or_a_mistake(text: str) -> None:
-    said = ()
+    said: tuple[str, ...] = ()
     try:
         parse("subscribers:\n  - " + text)
     except SettingsError as error:

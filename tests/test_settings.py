@@ -124,7 +124,7 @@ def test_a_relative_database_lies_in_the_home(loaded: Load, tmp_path: Path, url:
 
 def test_settings_do_not_change(loaded: Load) -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        loaded().web_port = 1  # type: ignore[misc]
+        loaded().web_port = 1
 
 
 # -- what is wrong with them
