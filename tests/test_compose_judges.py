@@ -1,4 +1,4 @@
-"""The HTML of the mails before judges from outside: the Nu Html Checker, and caniemail's tables of what mail programs know.
+"""The HTML of the mails before judges from outside: the Nu Html Checker, and what caniemail knows of mail programs.
 
 They need Java, Node and `npm install --prefix tests/judges`; without, these tests are skipped, or fail where
 `DIGEST_REQUIRE` names `judges`.
