@@ -86,7 +86,7 @@ class Statistics:
         }
         out = io.BytesIO()
         np.savez(out, allow_pickle=False, **arrays)
-        return zlib.compress(out.getvalue(), 6)
+        return zlib.compress(out.getvalue(), 1)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Statistics:
@@ -167,26 +167,26 @@ class Statistics:
         """Of the latent view; 0 where too few papers were known."""
         return int(self.basis.shape[1])
 
-    @cached_property
-    def _basis(self) -> Floats:
-        return self.basis * self.basis_scale
-
     def latent(self, weights: csr_matrix, ids: Ids) -> Floats:
         """The latent view of rows of term weights (columns *ids*), neither centred nor of unit length."""
-        place = np.searchsorted(self.basis_ids, ids)
-        place[place == len(self.basis_ids)] = 0
-        known = self.basis_ids[place] == ids if len(self.basis_ids) else np.zeros(len(ids), bool)
+        return np.asarray(weights @ self._rows(ids), np.float32)
+
+    def _rows(self, ids: Ids) -> Floats:
+        """The basis at these terms; zeros where it has none."""
         rows = np.zeros((len(ids), self.dimensions), np.float32)
-        rows[known] = self._basis[place[known]]
-        return np.asarray(weights @ rows, np.float32)
+        if len(self.basis_ids):
+            place = np.minimum(np.searchsorted(self.basis_ids, ids), len(self.basis_ids) - 1)
+            known = self.basis_ids[place] == ids
+            rows[known] = self.basis[place[known]] * self.basis_scale
+        return rows
 
     def latent_terms(self, ids: Ids, weights: Floats, direction: Floats) -> Floats:
         """What a unit of weight of each term of one paper adds to its centred latent view times *direction*."""
         if not direction.size:
             return np.zeros(len(ids), np.float32)
-        plain = self.latent(csr_matrix(weights[None, :]), ids)[0]
-        length = max(float(np.linalg.norm(plain - self.centre)), 1e-9)
-        return _at(self.basis_ids, np.asarray(self._basis @ direction / length, np.float32), ids)
+        rows = self._rows(ids)
+        length = max(float(np.linalg.norm(weights @ rows - self.centre)), 1e-9)
+        return np.asarray(rows @ direction / length, np.float32)
 
     def centred(self, latent: Floats) -> Floats:
         """Rows of the latent view without what all papers share, of unit length."""
@@ -302,10 +302,17 @@ def _latent(
 
 
 def _right_singular_vectors(a: csr_matrix, size: int) -> NDArray[np.float32]:
-    """Terms x *size*: the leading right singular vectors (Halko et al. 2011, algorithm 4.4 with four power steps)."""
+    """Terms x *size*: the leading right singular vectors.
+
+    Randomised subspace iteration (Halko et al. 2011, algorithm 4.4 with four power steps) on the side of the papers,
+    which is the short one; the projected problem is solved by its small Gram matrix.
+    """
     start = np.random.default_rng(0).standard_normal((a.shape[1], size + 16), dtype=np.float32)
     q = np.linalg.qr(a @ start)[0]
     for _ in range(4):
-        q = np.linalg.qr(a @ np.linalg.qr(a.T @ q)[0])[0]
-    _, _, vt = np.linalg.svd((a.T @ q).T, full_matrices=False)
-    return np.ascontiguousarray(vt[:size].T, np.float32)
+        q = np.linalg.qr(a @ (a.T @ q))[0]
+    projected = a.T @ q
+    squares, vectors = np.linalg.eigh(projected.T @ projected)
+    largest = np.argsort(squares)[::-1][:size]
+    lengths = np.sqrt(np.maximum(squares[largest], 1e-12))
+    return np.ascontiguousarray(projected @ vectors[:, largest] / lengths, np.float32)
