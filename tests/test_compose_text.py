@@ -41,6 +41,40 @@ def test_an_abstract_ends_with_a_sentence() -> None:
     assert shorten(text, 70) == "We test e.g. this, by A. Nother et al. in Fig. 3. It works."
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('We measure it well. On tests of belief ("where is the key?") it drops. So it is.', "We measure it well."),
+        ("We ask (Who knows? Nobody.) and answer it. Then we ask again.", "We ask (Who knows? Nobody.) and answer it."),
+        ("We ask “who knows? It is late.” Then we answer, at length and well.", "We ask “who knows? It is late.”"),
+        (
+            "We ask “who knows? It is late, and nobody is here. Nor are we, now.",
+            "We ask “who knows? It is late, and nobody is…",
+        ),
+        ("See Fig. 3 and Sec. 4, cf. Alg. 2. The rest is in the appendix.", "See Fig. 3 and Sec. 4, cf. Alg. 2."),
+        ("We show: 1. That it works. 2. That it is fast, and so on and on.", "We show: 1. That it works."),
+        ("We use 5 kinds (see App. A). All of them work, each in its own way.", "We use 5 kinds (see App. A)."),
+        (
+            "We ask why. e.g. nobody knows, and so on, and on, and on, and on, and on.",
+            "We ask why. e.g. nobody knows, and so on, and on…",
+        ),
+    ],
+)
+def test_a_shortened_abstract_stops_in_no_parenthesis_or_quotation(text: str, shown: str) -> None:
+    assert shorten(text, 50) == shown
+
+
+@given(st.text('ab .?!()[]"“”AB,', max_size=300), st.integers(5, 80))
+def test_a_shortened_text_is_a_whole_beginning_and_fits(text: str, columns: int) -> None:
+    short = shorten(text, columns)
+    assert width(short) <= columns
+    assert line(text).startswith(short.removesuffix("…").rstrip())
+    if short != line(text) and not short.endswith("…"):
+        assert short.count("(") <= short.count(")")
+        assert short.count("“") <= short.count("”")
+        assert short.count('"') % 2 == 0
+
+
 def test_chinese_sentences_end_without_a_blank() -> None:
     assert shorten("小模型能够追踪信念。但在二阶信念上失败了很多次。", 30) == "小模型能够追踪信念。"
 
