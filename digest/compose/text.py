@@ -27,7 +27,8 @@ _HARMFUL = re.compile(
 _NARROW = re.compile("[\x00-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]*")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:e\.g|i\.e|i\.i\.d|w\.r\.t|a\.k\.a|cf|vs|viz|et al|etc|resp|approx|ca|incl|Figs?|Eqs?|Secs?|Sect|Tabs?"
-    r"|Refs?|Alg|Thm|Def|App|Ch|Vol|pp?|No|Nos|Dr|Mr|Mrs|Ms|Prof|St|Jr|Inc|Ltd)|\b[A-Z]|(?:^|[:;,] |[a-z]{5}\. )\(?\d)\.$"
+    r"|Refs?|Alg|Thm|Def|App|Ch|Vol|pp?|No|Nos|Dr|Mr|Mrs|Ms|Prof|St|Jr|Inc|Ltd)|\b[A-Z]"
+    r"|(?:^|[:;,] |[a-z]{5}\. )\(?\d)\.$"
 )
 # a sentence goes on in small letters: "the key?") drops to 40%"
 _SENTENCE = re.compile(r"[.!?…]['\"”’)\]]*(?=\s+(?P<next>\S))|[。！？]")
