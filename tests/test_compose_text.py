@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.compose.text import clean, few, fit, line, pieces, safe_url, shorten, width, wrap
+from digest.compose.text import clean, few, fit, line, pieces, safe_url, shorten, visible, width, wrap
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,27 @@ def test_matching_words_are_found_as_words_longest_first() -> None:
     found = pieces("Attention to attentional language models", ["attention", "language", "language models"])
     assert [text for text, hit in found if hit] == ["Attention", "language models"]
     assert "".join(text for text, _ in found) == "Attention to attentional language models"
+
+
+def test_matching_words_in_a_row_are_one_mark() -> None:
+    found = pieces("A video diffusion-model for videos, video", ["video", "model", "diffusion", "vid"])
+    assert [text for text, hit in found if hit] == ["video diffusion-model", "video"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "marked"),
+    [
+        (["attention mechanisms"], {"attention", "mechanisms"}),
+        (["sparse keys", "attention"], {"sparse keys", "attention"}),
+        (["theory of mind"], {"theory", "mind"}),
+        ([], set()),
+    ],
+)
+def test_a_phrase_that_does_not_stand_in_what_is_shown_is_marked_by_its_words(
+    terms: list[str], marked: set[str]
+) -> None:
+    """It stood in the abstract, and the summary is shown instead."""
+    assert visible("Attention Is Mostly Silence\nSparse keys are enough.", terms) == marked
 
 
 def test_one_author_is_never_left_as_one_more() -> None:

@@ -19,7 +19,7 @@ from digest.compose import sentences
 from digest.compose.links import Links, Verb
 from digest.compose.quoted import Quoted, quoted
 from digest.compose.render import Templates
-from digest.compose.text import few, fit, line, pieces, safe_url, shorten, wrap
+from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
 from digest.compose.words import Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
@@ -167,11 +167,14 @@ class Cards:
 
     def _card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
         paper = pick.paper
-        title, summary = _COLUMNS[form]
+        columns = _COLUMNS[form]
+        title = fit(line(paper.title), columns[0]) or words.gettext("Untitled")
+        summary = shorten(paper.tldr or paper.abstract, columns[1])
+        marks = visible(f"{title}\n{summary}", terms)
         return Card(
-            title=pieces(fit(line(paper.title), title) or words.gettext("Untitled"), terms),
+            title=pieces(title, marks),
             url=safe_url(paper.url) or safe_url(paper.huggingface_url) or safe_url(paper.pdf_url),
-            summary=pieces(shorten(paper.tldr or paper.abstract, summary), terms),
+            summary=pieces(summary, marks),
             authors=_byline(paper, words),
             where=_where(pick, words),
             signals=tuple(sentences.signals(pick.signal, words)),

@@ -104,12 +104,24 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
 
 
 def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:
-    """*text* in pieces, each with whether it is one of *terms* standing as a word; the first *most* of those count."""
-    pattern = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
-    if not pattern:
+    """*text* in pieces, each with whether it is one of *terms* standing as a word, or several in a row.
+
+    The first *most* of those count.
+    """
+    any_of = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
+    if not any_of:
         return ((text, False),)
-    parts = re.split(rf"(?i)(?<!\w)({pattern})(?!\w)", text, maxsplit=most)
+    parts = re.split(rf"(?i)(?<!\w)((?:{any_of})(?:[ -](?:{any_of}))*)(?!\w)", text, maxsplit=most)
     return tuple((part, bool(i % 2)) for i, part in enumerate(parts) if part)
+
+
+def visible(text: str, terms: Iterable[str]) -> frozenset[str]:
+    """What to mark in *text* for *terms*: each as it is, or where it does not stand there, its longer words."""
+    found = set()
+    for term in terms:
+        stands = any(hit for _, hit in pieces(text, [term]))
+        found |= {term} if stands else {word for word in term.split() if len(word) > 3}
+    return frozenset(found)
 
 
 def safe_url(url: str) -> str:
