@@ -21,6 +21,10 @@ def test_a_cut_falls_between_words() -> None:
     assert fit("Attention Without Regret: Forgetting Tokens", 30) == "Attention Without Regret…"
 
 
+def test_a_long_compound_is_cut_at_its_hyphen() -> None:
+    assert fit("Towards Spatio-Temporal-Consistency-Preserving-Diffusion", 40) == "Towards Spatio-Temporal-Consistency…"
+
+
 def test_a_word_without_end_is_cut_inside() -> None:
     assert fit("x" * 50, 10) == "x" * 9 + "…"
 

@@ -62,9 +62,9 @@ def fit(text: str, columns: int) -> str:
     if _fits(text, columns):
         return text
     kept = _prefix(text[: _LETTERS * columns], columns - 1)
-    at_word = kept.rpartition(" ")[0]
-    if len(kept) < len(text) and text[len(kept)] != " " and len(at_word) > len(kept) // 2:
-        kept = at_word
+    if len(kept) < len(text) and text[len(kept)] != " ":
+        at_word = max(kept.rfind(" "), kept.rfind("-") if kept.rfind(" ") <= len(kept) // 2 else -1)
+        kept = kept[:at_word] if at_word > len(kept) // 2 else kept
     return kept.rstrip(" ,;:.–—-") + "…" if columns > 0 else ""
 
 
