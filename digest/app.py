@@ -34,10 +34,10 @@ from digest.pipeline import Parts, Progress, Report, no_progress
 from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
-from digest.sources import Client, Pace, Limits, build, look_up
+from digest.sources import Client, Limits, Pace, build, look_up
+from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.sources.http import Traffic
 from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
 
