@@ -25,7 +25,7 @@ def readers(draw: st.DrawFn) -> Reader:
     papers = tuple(c.paper for c in draw(liked))
     return Reader(
         interests(*draw(phrases), muted=tuple(draw(phrases)), liked=tuple(p.id for p in papers)),
-        papers=draw(st.integers(1, 15)),
+        papers=draw(st.integers(1, 40)),
         liked=papers,
         seen={c.paper.id: date(2026, 2, 1) for c in draw(liked)},
     )
