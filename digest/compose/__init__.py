@@ -7,6 +7,7 @@ carries it all. `render` finds the templates, which live in `templates/mail/`; `
 
 from digest.compose.links import Expired, Forged, Link, Links, Purpose, Verb
 from digest.compose.render import template_folder
+from digest.compose.sheet import Sheet
 from digest.compose.site import Site
 from digest.compose.writer import Writer, Written
 
@@ -16,6 +17,7 @@ __all__ = [
     "Link",
     "Links",
     "Purpose",
+    "Sheet",
     "Site",
     "Verb",
     "Writer",

@@ -80,16 +80,23 @@ class Page:
         if not here:
             return None
         lines = tuple(card for form, card in here if form is Form.LINE)
-        return Part(section.value, self._title(section), tuple(card for form, card in here if form < Form.LINE), lines)
+        return Part(
+            section.value,
+            section_title(section, self.words),
+            tuple(card for form, card in here if form < Form.LINE),
+            lines,
+        )
 
-    def _title(self, section: Section) -> str:
-        match section:
-            case Section.FOR_YOU:
-                return self.words.gettext("For you")
-            case Section.TRENDING:
-                return self.words.gettext("Trending")
-            case Section.QUIETER:
-                return self.words.gettext("Also new")
+
+def section_title(section: Section, words: Words) -> str:
+    """The heading of a section."""
+    match section:
+        case Section.FOR_YOU:
+            return words.gettext("For you")
+        case Section.TRENDING:
+            return words.gettext("Trending")
+        case Section.QUIETER:
+            return words.gettext("Also new")
 
 
 def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[str], excess: int) -> None:

@@ -15,6 +15,7 @@ from digest.compose.links import Links
 from digest.compose.message import Header, ascii_domain, assemble, mailbox
 from digest.compose.page import Page, tidy
 from digest.compose.render import Templates
+from digest.compose.sheet import Sheet, sheet
 from digest.compose.site import Site
 from digest.compose.text import fit, line
 from digest.compose.words import Words, words
@@ -66,6 +67,10 @@ class Writer:
         headers += digest_mail(self._site, self._links, digest)
         message = self._message(reader.token, reader.email, headers, text, html, identity)
         return Written(subject, html, text, message_id, message)
+
+    def sheet(self, digest: Digest) -> Sheet:
+        """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
+        return sheet(digest, self._cards, self._links, words(digest.subscriber.profile.language))
 
     def mail(self, kind: str, to: Subscriber | str, *, at: datetime, language: str = "en", **values: Any) -> Message:
         """A mail that is no digest, from the templates in `mail/<kind>/`.
