@@ -163,8 +163,7 @@ def preview(
     Raises:
         UsageError: nobody has that address, or there is nothing to show.
     """
-    with _rehearsed_day(settings, clock, progress) as parts:
-        person, issue = _person(parts, email)
+    with _rehearsed_day(settings, email, clock, progress) as (parts, person, issue):
         found = parts.store.deliveries.find(person.id, issue)
         if found and found[1]:
             return Preview(found[1], parts.writer.write(found[1]), found[0])
@@ -186,8 +185,7 @@ def why(
     Raises:
         UsageError: the reader or the paper is not known.
     """
-    with _rehearsed_day(settings, clock, progress) as parts:
-        person, _ = _person(parts, email)
+    with _rehearsed_day(settings, email, clock, progress) as (parts, person, _):
         reading = pipeline.read_day(parts)
         window = pipeline.window_of(person, reading.now)
         reader = reading.readers([person], window)[0]
@@ -327,13 +325,16 @@ def _synchronised(settings: Settings) -> Iterator[Parts]:
 
 
 @contextmanager
-def _rehearsed_day(settings: Settings, clock: Callable[[], datetime], progress: Progress) -> Iterator[Parts]:
-    """A copy of the store after today's pull."""
-    people = roster(settings)
+def _rehearsed_day(
+    settings: Settings, email: str | None, clock: Callable[[], datetime], progress: Progress
+) -> Iterator[tuple[Parts, Subscriber, date]]:
+    """A copy of the store after today's pull, and whom to look at in it, and their issue."""
+    everybody = roster(settings)
     with opened(settings, clock, progress, rehearse=True) as parts:
-        pipeline.synchronise(parts, people)
+        pipeline.synchronise(parts, everybody)
+        person, issue = _person(parts, email)  # before the pull: nobody waits for it to hear of a typing mistake
         pipeline.pull(parts)
-        yield parts
+        yield parts, person, issue
 
 
 def _person(parts: Parts, email: str | None) -> tuple[Subscriber, date]:

@@ -84,7 +84,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "Do Reviewers Agree With Themselves? A Six-Month Replication",
-        "Half of the reviewers changed their verdict when they saw the same paper again, unknowingly, after half a year.",
+        "Half of the reviewers changed their verdict when they unknowingly saw the same paper again half a year on.",
         "",
     ),
     ("Sleep-Time Compute for Retrieval: Indexing What Nobody Has Asked Yet", "", "We index at night."),

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from digest.store import Store, open_store
+from tests.make import token_of
+
+if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
+    from tests.databases import PostgreSQL
 
 RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
 
@@ -42,3 +51,30 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for this process of the test run; the test is marked `pg`."""
+    from tests.databases import postgresql
+
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty, migrated database: once an SQLite file, once PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'digest.sqlite'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    with server.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """The store in `database_url`."""
+    with closing(open_store(database_url, token_of)) as opened:
+        yield opened

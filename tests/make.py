@@ -30,6 +30,11 @@ NOON = datetime(2026, 2, 4, 12, 0, tzinfo=UTC)
 _numbers = count(1)
 
 
+def token_of(key: str) -> str:
+    """A token that the tests can foretell; the real ones are signed."""
+    return f"token-of-{key}"
+
+
 def a_paper(**given: Any) -> Paper:
     number = next(_numbers)
     values: dict[str, Any] = {

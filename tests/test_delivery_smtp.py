@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.delivery.session import Relay, Timeouts
-from digest.delivery.smtp import SmtpTransport, crlf, stuff
+from digest.delivery.smtp import SmtpTransport, crlf, has_long_line, stuff
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
 from digest.settings import Settings
@@ -229,6 +229,12 @@ def test_an_address_cannot_break_out_of_its_command(shared_sink: Sink, address: 
         if address:
             assert outcome(transport, a_message(sender=address)) == (SenderAtFault, False)
     assert not shared_sink.messages
+
+
+@given(st.lists(st.integers(0, 1100), max_size=6))
+def test_a_long_line_is_found_wherever_it_is(lengths: list[int]) -> None:
+    data = b"".join(b"x" * length + b"\r\n" for length in lengths)
+    assert has_long_line(data) == any(length > 998 for length in lengths)
 
 
 def test_the_empty_sender_is_legal(shared_sink: Sink) -> None:

@@ -105,9 +105,10 @@ def test_a_deferred_digest_is_tried_again(program: Program, relay: Sink) -> None
     assert len(relay.messages) == 3
 
 
-def test_a_retry_has_the_same_bytes(program: Program, relay: Sink, tmp_path: Path) -> None:
+def test_a_retry_has_the_same_bytes(program: Program, relay: Sink) -> None:
     """A relay that dies after taking the body leaves us not knowing; what we send again must be recognisable."""
     program.roster(entries("ada@example.org", zone="Europe/Berlin"))
+    program.run("2026-02-04T05:00Z")
     first = program.preview("ada@example.org", SEVEN).written.message.data
     relay.answers["DATA"] = "451 4.3.0 later"
     program.run(SEVEN)
@@ -149,7 +150,8 @@ def test_a_dry_run_sends_and_changes_nothing(program: Program, relay: Sink) -> N
 
 
 def test_a_source_that_is_down_is_told_in_the_mail(program: Program, relay: Sink) -> None:
-    program.set(arxiv_feed_url="http://127.0.0.1:9", arxiv_api_url="http://127.0.0.1:9")
+    nowhere = f"{program.settings.arxiv_feed_url}/moved"
+    program.set(arxiv_feed_url=nowhere, arxiv_api_url=nowhere)
     program.roster(entries("sam@example.org", zone="Europe/Berlin"))
     report = program.run(SEVEN)
     assert [p.source for p in report.pulled if p.failure] == ["arxiv"]
@@ -159,7 +161,8 @@ def test_a_source_that_is_down_is_told_in_the_mail(program: Program, relay: Sink
 
 
 def test_without_any_paper_nothing_is_sent_and_the_day_is_done(program: Program, relay: Sink) -> None:
-    program.set(**dict.fromkeys(("huggingface_url", "arxiv_feed_url", "arxiv_api_url"), "http://127.0.0.1:9"))
+    nowhere = f"{program.settings.arxiv_feed_url}/moved"
+    program.set(**dict.fromkeys(("huggingface_url", "arxiv_feed_url", "arxiv_api_url"), nowhere))
     report = program.run(SEVEN)
     assert (report.planned.issues, report.planned.empty) == (0, 3)
     assert relay.messages == []

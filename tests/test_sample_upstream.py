@@ -49,7 +49,7 @@ def test_without_a_date_it_is_today(upstream: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/daily_papers?date=2026-02-03", "/atom/cs.CL+cs.LG", "/api/query?id_list=9901.00001"]
+    "path", ["/api/daily_papers?date=2026-02-03", "/rss/cs.CL+cs.LG", "/api/query?id_list=9901.00001"]
 )
 def test_what_has_not_changed_is_not_sent_again(upstream: httpx.Client, path: str) -> None:
     first = upstream.get(path)
@@ -62,7 +62,7 @@ def test_what_has_not_changed_is_not_sent_again(upstream: httpx.Client, path: st
 
 def test_etags_change_with_the_day(upstream: httpx.Client) -> None:
     with serve(TODAY + timedelta(days=1)) as tomorrow:
-        assert httpx.get(f"{tomorrow}/atom/cs.CL").headers["ETag"] != upstream.get("/atom/cs.CL").headers["ETag"]
+        assert httpx.get(f"{tomorrow}/rss/cs.CL").headers["ETag"] != upstream.get("/rss/cs.CL").headers["ETag"]
 
 
 def test_readings_of_earlier_days_are_lower() -> None:
@@ -77,7 +77,7 @@ def test_readings_of_earlier_days_are_lower() -> None:
 
 @pytest.mark.parametrize("plus", ["+", "%2B"])
 def test_a_feed_of_several_categories(upstream: httpx.Client, plus: str) -> None:
-    feed = feedparser.parse(upstream.get(f"/atom/cs.RO{plus}cs.SE").raise_for_status().content)
+    feed = feedparser.parse(upstream.get(f"/rss/cs.RO{plus}cs.SE").raise_for_status().content)
     assert feed.feed.title == "cs.RO, cs.SE updates on arXiv.org"
     assert {"cs.RO", "cs.SE"} <= {entry.tags[0].term for entry in feed.entries}
 
@@ -123,7 +123,7 @@ def test_the_player_of_recordings_can_be_steered(recordings: Path) -> None:
         upstreams.faults({"huggingface.co": ["500"]})
         assert httpx.get(daily).status_code == 500
         assert len(httpx.get(daily).json()) > 0
-        assert httpx.get(upstreams.settings["arxiv_feed_url"] + "/atom/cs.CL").status_code == 200
+        assert httpx.get(upstreams.settings["arxiv_feed_url"] + "/rss/cs.CL").status_code == 200
         assert httpx.get(upstreams.settings["arxiv_api_url"] + "/api/query?id_list=2602.01785").status_code == 200
         assert [(served.host, served.status) for served in upstreams.log()] == [
             ("huggingface.co", 200),

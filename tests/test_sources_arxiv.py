@@ -21,8 +21,8 @@ QUICK = Limits(connect=1, read=0.5, total=1, retries=0, backoff=0)
 
 def an_item(number: int = 1, how: str = "new", title: str = "On Invented $\\alpha$ Papers") -> str:
     return (
-        f"<item><title>{title}</title><link>https://arxiv.org/abs/2602.{number:05d}</link>"
-        f"<description>arXiv:2602.{number:05d}v1 Announce Type: {how} \nAbstract: We invent, with p &lt; 0.05.</description>"
+        f"<item><title>{title}</title><link>https://arxiv.org/abs/2602.{number:05d}</link><description>"
+        f"arXiv:2602.{number:05d}v1 Announce Type: {how} \nAbstract: We invent, with p &lt; 0.05.</description>"
         f'<guid isPermaLink="false">oai:arXiv.org:2602.{number:05d}v1</guid><category>cs.CL</category>'
         f"<category>cs.AI</category><pubDate>Wed, 04 Feb 2026 00:00:00 -0500</pubDate>"
         f"<arxiv:announce_type>{how}</arxiv:announce_type>"
@@ -68,7 +68,11 @@ def test_an_item_of_the_day_s_feed() -> None:
     (listing,), announced, problem = parse(a_feed(an_item()))
     paper = listing.paper
     assert (announced, problem, listing.listed_at, listing.kind) == (TODAY, "", TODAY, ListingKind.NEW)
-    assert (paper.id, paper.title, paper.abstract) == ("2602.00001", "On Invented α Papers", "We invent, with p < 0.05.")
+    assert (paper.id, paper.title, paper.abstract) == (
+        "2602.00001",
+        "On Invented α Papers",
+        "We invent, with p < 0.05.",
+    )
     assert paper.authors == ("Ada Example", "Bo Sample", "Cher", "Dan Fourth, Jr.")
     assert paper.categories == ("cs.CL", "cs.AI")
     assert (paper.url, paper.pdf_url) == ("https://arxiv.org/abs/2602.00001", "https://arxiv.org/pdf/2602.00001")
@@ -131,7 +135,9 @@ def test_an_error_of_the_api_is_no_paper() -> None:
 
 def eastern(day: int, hour: int) -> datetime:
     """A day of February 2026 in New York."""
-    return datetime(2026, 2, day, hour + 5, tzinfo=UTC) if hour < 19 else datetime(2026, 2, day + 1, hour - 19, tzinfo=UTC)
+    return (
+        datetime(2026, 2, day, hour + 5, tzinfo=UTC) if hour < 19 else datetime(2026, 2, day + 1, hour - 19, tzinfo=UTC)
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,9 +173,7 @@ def asked(path: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
 
 
-def pull(
-    feed: Reply, *pages: Reply, now: datetime = NOON, since: datetime | None = TODAY
-) -> tuple[Pull, list[str]]:
+def pull(feed: Reply, *pages: Reply, now: datetime = NOON, since: datetime | None = TODAY) -> tuple[Pull, list[str]]:
     """Against an upstream with this feed and these pages of the API, in that order; also the paths asked for."""
     turns: list[tuple[str, float]] = []
     rest = list(pages)
@@ -233,7 +237,9 @@ def test_a_feed_from_after_now_is_left_alone() -> None:
     """`--at` replays the past, and the feed only ever has today."""
     past = NOON - timedelta(days=20)
     page = Reply(a_page(an_entry(10, "2026-01-14T10:00:00Z")))
-    found, _ = pull(Reply(a_feed(an_item(1))), page, now=datetime(2026, 1, 15, 12, tzinfo=UTC), since=past - timedelta(days=1))
+    found, _ = pull(
+        Reply(a_feed(an_item(1))), page, now=datetime(2026, 1, 15, 12, tzinfo=UTC), since=past - timedelta(days=1)
+    )
     assert [each.paper.id for each in found.listings] == ["2602.00010"]
 
 
@@ -274,6 +280,14 @@ def test_liked_papers_are_looked_up_and_one_malformed_id_costs_no_other() -> Non
 
 def test_many_ids_are_looked_up_in_chunks() -> None:
     with serving() as upstream, Client(limits=QUICK) as client:
-        upstream.answer = lambda path: Reply(a_page(*(an_entry(int(i[-5:])) for i in asked(path)["id_list"].split(","))))
+        upstream.answer = lambda path: Reply(
+            a_page(*(an_entry(int(i[-5:])) for i in asked(path)["id_list"].split(",")))
+        )
         papers, problem = Arxiv(upstream.url, upstream.url).look_up(client, [f"2602.{n:05d}" for n in range(250)])
     assert (len(papers), problem, len(upstream.asked)) == (250, "", 3)
+
+
+def test_a_paper_that_stands_twice_in_a_feed_is_listed_once() -> None:
+    """A feed of several categories may show a paper once for each."""
+    found, _ = pull(Reply(a_feed(an_item(1), an_item(1), an_item(1, "replace"))))
+    assert [each.kind for each in found.listings] == [ListingKind.NEW, ListingKind.UPDATE]

@@ -38,7 +38,7 @@ def test_an_item_with_everything() -> None:
             item(
                 "<link>https://journal.example.org/1</link><guid>https://journal.example.org/1</guid>",
                 "<description>Short.</description>",
-                "<content:encoded>&lt;p&gt;We &lt;i&gt;invent&lt;/i&gt; it.&lt;/p&gt;&lt;p&gt;$p&amp;lt;1$&lt;/p&gt;</content:encoded>",
+                "<content:encoded><![CDATA[<p>We <i>invent</i> it.</p><p>$p&lt;1$</p>]]></content:encoded>",
                 "<dc:creator>Ada Example</dc:creator><dc:creator>Bo Sample and Cher</dc:creator>",
                 "<category>Invention</category><category>Invention</category>",
                 "<pubDate>Tue, 03 Feb 2026 10:00:00 +0100</pubDate>",
@@ -102,7 +102,9 @@ def test_scripts_never_become_links() -> None:
 
 
 def test_an_undeclared_entity_does_not_cost_the_feed() -> None:
-    listings, problem = parse(rss(item("<guid>1</guid>", title="A &nbsp; B &c"), item("<guid>2</guid>")), "j", URL, NOON)
+    listings, problem = parse(
+        rss(item("<guid>1</guid>", title="A &nbsp; B &c"), item("<guid>2</guid>")), "j", URL, NOON
+    )
     assert (len(listings), problem) == (2, "")
 
 
@@ -142,7 +144,9 @@ def test_dois_and_addresses() -> None:
     assert doi("https://doi.org/10.1101/2026.07.15.1.") == "10.1101/2026.07.15.1"
     assert doi("see 10.1000/x") == ""
     assert web_address(" https://x.example/a ") == "https://x.example/a"
-    assert [web_address(odd) for odd in (None, 7, "ftp://x", "http://", 'http://x"y', "http://u:p@x", "http://[")] == [""] * 7
+    assert [web_address(odd) for odd in (None, 7, "ftp://x", "http://", 'http://x"y', "http://u:p@x", "http://[")] == [
+        ""
+    ] * 7
 
 
 @pytest.mark.parametrize(

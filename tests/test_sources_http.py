@@ -49,7 +49,9 @@ def test_an_answer_is_asked_again_in_full_until_it_was_remembered() -> None:
     assert upstream.headers[2]["if-modified-since"] == "Wed, 04 Feb 2026 05:00:00 GMT"
 
 
-@pytest.mark.parametrize("trouble", [Reply(status=500), Reply(status=429), Reply(hang_up=True), Reply(b"x" * 99, cut=9)])
+@pytest.mark.parametrize(
+    "trouble", [Reply(status=500), Reply(status=429), Reply(hang_up=True), Reply(b"x" * 99, cut=9)]
+)
 def test_passing_trouble_is_sat_out(trouble: Reply) -> None:
     traffic = Traffic()
     with serving(trouble, Reply(b"papers")) as upstream, Client(limits=QUICK) as client:
@@ -91,7 +93,10 @@ BOMB = gzip.compress(bytes(20_000_000), 9)
         (Reply(b"x", headers={"Content-Encoding": "br"}), "answered in a compression that was not asked for"),
         (Reply(b"not gzip at all", headers={"Content-Encoding": "gzip"}), "cut off after 0 bytes"),
         (Reply(status=302, headers={"Location": "/again"}), "redirected too often"),
-        (Reply(status=302, headers={"Location": "file:///etc/passwd"}), "redirected to an address that is not encrypted"),
+        (
+            Reply(status=302, headers={"Location": "file:///etc/passwd"}),
+            "redirected to an address that is not encrypted",
+        ),
     ],
 )
 def test_every_failure_has_a_short_reason_without_the_address(reply: Reply, reason: str) -> None:
@@ -115,14 +120,19 @@ def test_what_is_no_web_address_is_a_reason_too(url: str) -> None:
 
 def test_a_body_that_breaks_off_is_kept_with_the_reason() -> None:
     with serving(Reply(b"a" * 5000, cut=1234, headers={"ETag": '"7"'})) as upstream, Client(limits=QUICK) as client:
-        answer = client.get(upstream.url, traffic=Traffic())
+        traffic = Traffic()
+        answer = client.get(upstream.url, traffic=traffic)
     assert (answer.body, answer.problem, answer.validator) == (b"a" * 1234, "cut off after 1,234 bytes", None)
+    assert traffic.bytes == 1234
     assert len(upstream.asked) == 2
 
 
 def test_a_packed_body_that_breaks_off_is_kept_as_far_as_it_unpacks() -> None:
     body = gzip.compress(bytes(range(256)) * 200, 0)
-    with serving(Reply(body, cut=40_000, headers={"Content-Encoding": "gzip"})) as upstream, Client(limits=ONCE) as client:
+    with (
+        serving(Reply(body, cut=40_000, headers={"Content-Encoding": "gzip"})) as upstream,
+        Client(limits=ONCE) as client,
+    ):
         answer = client.get(upstream.url, traffic=Traffic())
     assert answer.body == (bytes(range(256)) * 200)[: len(answer.body)]
     assert len(answer.body) > 30_000

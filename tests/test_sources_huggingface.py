@@ -19,7 +19,7 @@ DAY = NOON.date()
 QUICK = Limits(connect=1, read=0.5, total=1, retries=0, backoff=0)
 
 
-def an_entry(key: str = "2602.00001", **paper: Any) -> dict[str, Any]:
+def an_entry(key: str = "2602.00001", /, **paper: Any) -> dict[str, Any]:
     return {
         "paper": {
             "id": key,
@@ -67,7 +67,10 @@ def test_an_entry_with_everything() -> None:
 
 def test_an_entry_as_sparse_as_in_2024() -> None:
     """In March 2024 there was neither a submission time, nor a summary by AI, nor a repository."""
-    sparse = {"paper": {"id": "2403.00001", "title": "T", "summary": "S", "authors": [], "upvotes": 9}, "numComments": 0}
+    sparse = {
+        "paper": {"id": "2403.00001", "title": "T", "summary": "S", "authors": [], "upvotes": 9},
+        "numComments": 0,
+    }
     (listing,), problem = parse(body(sparse), date(2024, 3, 12), NOON)
     assert problem == ""
     assert listing.listed_at == datetime(2024, 3, 12, tzinfo=UTC)
@@ -81,7 +84,7 @@ def test_a_submission_on_another_day_does_not_move_the_listing(when: object) -> 
     assert listing.listed_at == datetime(2026, 2, 4, tzinfo=UTC)
 
 
-ODD = [
+ODD: list[object] = [
     None,
     7,
     "paper",
@@ -101,10 +104,12 @@ def test_one_odd_entry_never_spoils_the_others(odd: object) -> None:
     assert ([listing.paper.id for listing in listings], problem) == (["2602.00001"], "")
 
 
-@pytest.mark.parametrize("field", ["authors", "upvotes", "ai_keywords", "organization", "githubRepo", "summary", "publishedAt"])
+@pytest.mark.parametrize(
+    "field", ["authors", "upvotes", "ai_keywords", "organization", "githubRepo", "summary", "publishedAt"]
+)
 @pytest.mark.parametrize("value", [None, -1, True, "x", [None, {"name": 3}], {"fullname": []}, 1e400, 10**30])
 def test_a_field_of_an_unknown_form_is_left_out(field: str, value: object) -> None:
-    listings, problem = parse(body(an_entry(**{field: value})), DAY, NOON)
+    listings, problem = parse(body(an_entry("2602.00001", **{field: value})), DAY, NOON)
     assert ([listing.paper.id for listing in listings], problem) == (["2602.00001"], "")
     assert listings[0].signal
     assert 0 <= listings[0].signal.upvotes < 2**31

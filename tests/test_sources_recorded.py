@@ -46,8 +46,8 @@ class Replay:
             feeds=(feed,),
         )
 
-    def set(self, today: str = "2026-02-04", **faults: list[str]) -> None:
-        body = json.dumps({"today": today, "faults": {HOSTS.get(k, k): v for k, v in faults.items()}}).encode()
+    def set(self, faults: dict[str, list[str]] | None = None, today: str = "2026-02-04") -> None:
+        body = json.dumps({"today": today, "faults": {HOSTS.get(k, k): v for k, v in (faults or {}).items()}}).encode()
         request = urllib.request.Request(f"{self.url}/_control", body, method="PUT")
         urllib.request.urlopen(request).read()
 
@@ -95,7 +95,7 @@ def test_an_ordinary_day(replay: Replay, client: Client, name: str, papers: int)
 def test_a_fault_that_passes_costs_nothing(replay: Replay, client: Client, name: str, fault: str) -> None:
     """One fault of each kind, then the good answer; a second try hides it."""
     untroubled = replay.pull(name, client)
-    replay.set(**{name: [fault]})
+    replay.set({name: [fault]})
     troubled = replay.pull(name, client)
     assert troubled.failure == ""
     assert {each.paper.id for each in troubled.listings} == {each.paper.id for each in untroubled.listings}
@@ -120,7 +120,7 @@ def test_a_fault_that_passes_costs_nothing(replay: Replay, client: Client, name:
     ],
 )
 def test_a_fault_that_stays_is_told_and_covers_nothing(replay: Replay, name: str, fault: str, reason: str) -> None:
-    replay.set(**{name: [f"always:{fault}"], "export.arxiv.org": ["always:500"]})
+    replay.set({name: [f"always:{fault}"], "export.arxiv.org": ["always:500"]})
     since = NOON - timedelta(days=1)
     limits = Limits(connect=2, read=1, total=2, retries=0, backoff=0, longest_wait=3)
     with Client(limits=limits) as client:
@@ -134,7 +134,7 @@ def test_a_fault_that_stays_is_told_and_covers_nothing(replay: Replay, name: str
 
 def test_garbage_once_is_a_failure_of_that_pull_only(replay: Replay, client: Client) -> None:
     for name in ("huggingface", "arxiv", "feed"):
-        replay.set(**{name: ["garbage"]})
+        replay.set({name: ["garbage"]})
         first = replay.pull(name, client, NOON - timedelta(days=1))
         assert first.failure.startswith("answered with something that is not a")
         assert replay.pull(name, client, first.covered_until).failure == ""
@@ -143,7 +143,7 @@ def test_garbage_once_is_a_failure_of_that_pull_only(replay: Replay, client: Cli
 def test_days_replayed_one_after_the_other_miss_no_paper(replay: Replay, client: Client) -> None:
     """From Friday over the weekend to Wednesday, with a pull on each day."""
     since, listed = None, set[str]()
-    for day in range(30, 37):
+    for day in range(30, 36):
         now = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day - 1)
         replay.set(today=now.date().isoformat())
         pull = replay.pull("arxiv", client, since, now)
@@ -237,7 +237,7 @@ def test_every_recorded_odd_answer_is_survived(recordings: Path) -> None:
 
 
 def test_an_author_with_one_name_keeps_a_place(recordings: Path) -> None:
-    """"Ratna Kandala,  Deepti, Sheza Munir": seen in the feed of 27 April 2026."""
+    """ "Ratna Kandala,  Deepti, Sheza Munir": seen in the feed of 27 April 2026."""
     body = (recordings / "fixtures" / "arxiv_rss2_feed" / "cs_cl_2026-04-27_3items.xml").read_bytes()
     authors = parse_arxiv(body)[0][0].paper.authors
     assert authors == ("Anamta Khan", "Ratna Kandala", "Deepti", "Sheza Munir", "Joyojeet Pal")

@@ -67,7 +67,10 @@ def test_what_is_not_latex_survives(text: str) -> None:
 
 def test_paragraphs_are_told_from_hard_line_breaks() -> None:
     """arXiv breaks lines at 80 columns, and indents a new paragraph by two blanks."""
-    assert paragraphs("First line\nof one.\n  A second\none.\n\nA third.\n") == "First line of one.\nA second one.\nA third."
+    assert (
+        paragraphs("First line\nof one.\n  A second\none.\n\nA third.\n")
+        == "First line of one.\nA second one.\nA third."
+    )
 
 
 def test_markup_becomes_what_a_browser_shows() -> None:
@@ -89,7 +92,25 @@ def test_nothing_raises_and_one_line_is_one_line(text: str) -> None:
     assert "\n" not in one_line(text)
 
 
-PIECES = [r"\a{", "{", "$", "$a", "\\", r"\(", r"\[", r"\a[", "~", r"{\it ", r"\'", "--", r"\a{{}", "<a ", "<!", "<!--", "<script>"]
+PIECES = [
+    r"\a{",
+    "{",
+    "$",
+    "$a",
+    "\\",
+    r"\(",
+    r"\[",
+    r"\a[",
+    "~",
+    r"{\it ",
+    r"\'",
+    "--",
+    r"\a{{}",
+    "<a ",
+    "<!",
+    "<!--",
+    "<script>",
+]
 
 
 @pytest.mark.parametrize("piece", [*PIECES, "&#", "\n ", "$a^{", "``", "x$ $"])

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from digest.compose import sentences
 from digest.compose.links import Links, Verb
+from digest.compose.quoted import Quoted, quoted
 from digest.compose.render import Templates
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, wrap
 from digest.compose.words import Words
@@ -25,7 +26,6 @@ from digest.models import Digest, Paper, Pick, Reason, Section
 KEPT = 2048
 """Cards in memory, about 8 KB each: several days of papers in several languages."""
 _SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
-_OPEN = {name: Markup(f"{_SLOT}{name}{_SLOT}") for name in ("reason", "more", "less")}  # noqa: S704 - ours
 
 
 class Form(enum.IntEnum):
@@ -73,18 +73,18 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A card as text with open slots: literals at even places, names of slots at odd ones."""
+    """A card with open slots: stretches of text, and between them the names of slots."""
 
-    html: tuple[str, ...]
-    text: tuple[str, ...]
+    html: tuple[Quoted | str, ...]
+    text: tuple[Quoted | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """Why a paper was picked, ready to be filled in, and the words to mark."""
 
-    html: str
-    text: str
+    html: Quoted
+    text: Quoted
     terms: frozenset[str]
 
 
@@ -93,16 +93,16 @@ class Entry:
     """One pick in one reader's mail."""
 
     rendered: Callable[[Form], Rendered]
-    html_slots: Mapping[str, str]
-    text_slots: Mapping[str, str]
+    html_slots: Mapping[str, Quoted]
+    text_slots: Mapping[str, Quoted]
 
-    def html(self, form: Form) -> str:
+    def html(self, form: Form) -> list[Quoted]:
         """Empty for a paper that is left out, and so is `text`."""
-        return "" if form is Form.GONE else _fill(self.rendered(form).html, self.html_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.html_slots)
 
-    def text(self, form: Form) -> str:
+    def text(self, form: Form) -> list[Quoted]:
         """Lines of at most 72 columns, but for addresses."""
-        return "" if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
 
 
 class Cards:
@@ -129,19 +129,25 @@ class Cards:
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
         def rendered(form: Form) -> Rendered:
-            return self._rendered(shared, reason.terms, bool(reason.html), form, words)
+            return self._rendered(shared, reason.terms, bool(reason.html.text), form, words)
 
         return Entry(rendered, slots | {"reason": reason.html}, slots | {"reason": reason.text})
 
-    def _feedback(self, digest: Digest, pick: Pick) -> dict[str, str]:
-        token = digest.subscriber.token
-        return {verb: self._links.feedback(token, digest.issue, pick.paper.id, verb) for verb in (Verb.MORE, Verb.LESS)}
+    def _feedback(self, digest: Digest, pick: Pick) -> dict[str, Quoted]:
+        token, issue = digest.subscriber.token, digest.issue
+        return {
+            verb.value: quoted(self._links.feedback(token, issue, pick.paper.id, verb))
+            for verb in (Verb.MORE, Verb.LESS)
+        }
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
         card = self.card(pick, terms, has_reason, form, words)
         name = "mail/digest/line" if form is Form.LINE else "mail/digest/card"
         return Rendered(
-            *(_split(self._templates.render(f"{name}.{kind}", words, {"card": card})) for kind in ("html", "txt"))
+            *(
+                split(self._templates.render(f"{name}.{kind}", words, {"card": card}).strip("\n"))
+                for kind in ("html", "txt")
+            )
         )
 
     def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
@@ -157,16 +163,16 @@ class Cards:
             signals=tuple(sentences.signals(pick.signal, words)),
             links=_links(paper, words),
             thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
-            reason=_OPEN["reason"] if has_reason else "",
-            more=_OPEN["more"] if self._web else "",
-            less=_OPEN["less"] if self._web else "",
+            reason=slot("reason") if has_reason else "",
+            more=slot("more") if self._web else "",
+            less=slot("less") if self._web else "",
         )
 
 
 def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
     sentence = sentences.reason(reasons, words)
     terms = frozenset(term for reason in reasons for term in reason.terms)
-    return Said(str(escape(sentence)), wrap(sentence, 72, "  "), terms)
+    return Said(quoted(escape(sentence)), quoted(wrap(sentence, 72, "  ")), terms)
 
 
 def _byline(paper: Paper, words: Words) -> str:
@@ -200,9 +206,16 @@ def _links(paper: Paper, words: Words) -> tuple[tuple[str, str], ...]:
     return tuple((label, address) for label, url in found if (address := safe_url(url)))
 
 
-def _split(rendered: str) -> tuple[str, ...]:
-    return tuple(re.split(f"{_SLOT}([a-z]+){_SLOT}", rendered))
+def slot(name: str) -> Markup:
+    """What stands in rendered text for something that is filled in later."""
+    return Markup(f"{_SLOT}{name}{_SLOT}")  # noqa: S704 - ours
 
 
-def _fill(rendered: tuple[str, ...], slots: Mapping[str, str]) -> str:
-    return "".join(slots[part] if i % 2 else part for i, part in enumerate(rendered))
+def split(rendered: str) -> tuple[Quoted | str, ...]:
+    """Rendered text as stretches, with the names of slots between them."""
+    parts = re.split(f"{_SLOT}([a-z0-9]+){_SLOT}", rendered)
+    return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts))
+
+
+def _fill(rendered: tuple[Quoted | str, ...], slots: Mapping[str, Quoted]) -> list[Quoted]:
+    return [slots[part] if isinstance(part, str) else part for part in rendered]

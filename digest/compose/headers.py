@@ -21,7 +21,7 @@ def sender_domain(site: Site) -> str:
     return ascii_domain(site.address).rpartition("@")[2]
 
 
-def every_mail(site: Site, subject: str, to: str, at: datetime, message_id: str, language: str) -> list[Header]:
+def every_mail(site: Site, *, subject: str, to: str, at: datetime, message_id: str, language: str) -> list[Header]:
     """What each mail says; *to* is encoded already."""
     answer = [("Reply-To", ascii_domain(site.contact))] if site.reply_to else []
     return [

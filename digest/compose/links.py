@@ -151,12 +151,10 @@ class Links:
             token = base64.b32decode(name.upper() + "=" * (-len(name) % 8)).decode()
         except (binascii.Error, UnicodeError, ValueError):
             return Forged()
-        if purpose is None or not any(
-            hmac.compare_digest(rest.encode(), _local(key, token).encode())
-            for key in self._signers[purpose].secret_keys
-        ):
-            return Forged()
-        return Link(purpose, token)
+        keys = self._signers[purpose].secret_keys if purpose else []
+        if purpose and any(hmac.compare_digest(rest.encode(), _local(key, token).encode()) for key in keys):
+            return Link(purpose, token)
+        return Forged()
 
     def digest_id(self, *parts: str) -> str:
         """32 hexadecimal letters that depend on *parts* and the newest key: the same again for the same digest."""

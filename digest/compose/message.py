@@ -1,19 +1,19 @@
 """A message as bytes: headers, and a multipart/alternative with the text first.
 
-RFC 5322 and 2045 to 2047 give the form. Assembled by hand, because `EmailMessage` costs several times as much; the tests
-hold the result against it.
-Lines end in CRLF and have at most 76 characters in the body (quoted-printable), so that no relay has to rewrite them.
+RFC 5322 and 2045 to 2047 give the form. Assembled by hand, because `EmailMessage` costs several times as much; the
+tests hold the result against it. Lines end in CRLF and have at most 76 characters in the body (quoted-printable), so
+that no relay has to rewrite them.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 
 from email_validator import EmailNotValidError, validate_email
 
+from digest.compose.quoted import Quoted
 from digest.compose.text import line
 
 Header = tuple[str, str]
@@ -21,12 +21,12 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _FOLD_AT = 76
 
 
-def assemble(headers: Sequence[Header], text: str, html: str, boundary: str) -> bytes:
+def assemble(headers: Sequence[Header], text: Quoted, html: Quoted, boundary: str) -> bytes:
     """The message.
 
     Args:
-        headers: names and values as they go out: encoded, in ASCII unless an address needs more; folded where they hold a CRLF.
-        text: lines end in LF, likewise *html*.
+        headers: names, and values as they go out: encoded, in ASCII unless an address needs more, perhaps folded.
+        text: the plain part.
         html: the same content.
         boundary: begins with "=_", which no quoted-printable line holds.
     """
@@ -36,18 +36,13 @@ def assemble(headers: Sequence[Header], text: str, html: str, boundary: str) -> 
     ).encode() + b"".join(_parts((("plain", text), ("html", html)), boundary.encode()))
 
 
-def _parts(parts: Sequence[tuple[str, str]], boundary: bytes) -> Iterator[bytes]:
+def _parts(parts: Sequence[tuple[str, Quoted]], boundary: bytes) -> Iterator[bytes]:
     for kind, content in parts:
         yield b'--%s\r\nContent-Type: text/%s; charset="utf-8"\r\n' % (boundary, kind.encode())
         yield b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-        yield quoted(content)
+        yield content.data.replace(b"\n", b"\r\n")
         yield b"\r\n"
     yield b"--%s--\r\n" % boundary
-
-
-def quoted(content: str) -> bytes:
-    """*content*, whose lines end in LF, as quoted-printable with CRLF."""
-    return binascii.b2a_qp(content.encode().replace(b"\n", b"\r\n"))
 
 
 def unstructured(value: str, name: str) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
-from digest.compose.cards import Cards, Entry, Form
+from digest.compose.cards import Cards, Entry, Form, slot, split
+from digest.compose.quoted import Quoted, join
 from digest.compose.render import Templates
 from digest.compose.words import Words
 from digest.errors import SettingsError
@@ -48,7 +47,7 @@ class Page:
     cards: Cards
     templates: Templates
 
-    def bodies(self) -> tuple[str, str]:
+    def bodies(self) -> tuple[Quoted, Quoted]:
         """HTML and text.
 
         Raises:
@@ -57,35 +56,26 @@ class Page:
         entries = [self.cards.entry(self.digest, pick, self.words) for pick in self.digest.picks]
         forms = [Form.LINE if pick.section is Section.QUIETER else Form.FULL for pick in self.digest.picks]
         cards = [entry.html(form) for entry, form in zip(entries, forms, strict=True)]
-        html = self._render("html", forms, cards)
-        if (excess := len(html.encode()) - BUDGET) > 0:
+        frame = self._frame("html", forms)
+        if (excess := _size(frame, cards) - BUDGET) > 0:
             _shrink(entries, forms, cards, excess + _SLACK)
-            html = self._render("html", forms, cards)
-            if len(html.encode()) > BUDGET:
+            frame = self._frame("html", forms)
+            if _size(frame, cards) > BUDGET:
                 raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes even without papers")
         texts = [entry.text(form) for entry, form in zip(entries, forms, strict=True)]
-        return html, tidy(self._render("txt", forms, texts))
+        return _filled(frame, cards), _filled(self._frame("txt", forms), texts)
 
-    def _render(self, kind: str, forms: Sequence[Form], cards: Sequence[str]) -> str:
-        parts = [part for section in Section if (part := self._part(section, forms, cards))]
+    def _frame(self, kind: str, forms: Sequence[Form]) -> str:
+        """The page with a slot for each card: cards enter after the templates are done, encoded already."""
+        parts = [part for section in Section if (part := self._part(section, forms))]
         papers = {"parts": parts, "left_out": forms.count(Form.GONE)}
-        return self.templates.render(f"mail/digest/body.{kind}", self.words, {**self.values, **papers})
+        return tidy(self.templates.render(f"mail/digest/body.{kind}", self.words, {**self.values, **papers}))
 
-    def _part(self, section: Section, forms: Sequence[Form], cards: Sequence[str]) -> Part | None:
-        here = [
-            (form, Markup(card))  # noqa: S704 - the card's own template has escaped it
-            for pick, form, card in zip(self.digest.picks, forms, cards, strict=True)
-            if pick.section is section and form is not Form.GONE
-        ]
-        if not here:
-            return None
+    def _part(self, section: Section, forms: Sequence[Form]) -> Part | None:
+        here = [(form, slot(str(i))) for i, form in enumerate(forms) if self.digest.picks[i].section is section]
+        cards = tuple(card for form, card in here if form < Form.LINE)
         lines = tuple(card for form, card in here if form is Form.LINE)
-        return Part(
-            section.value,
-            section_title(section, self.words),
-            tuple(card for form, card in here if form < Form.LINE),
-            lines,
-        )
+        return Part(section.value, section_title(section, self.words), cards, lines) if cards or lines else None
 
 
 def section_title(section: Section, words: Words) -> str:
@@ -99,7 +89,7 @@ def section_title(section: Section, words: Words) -> str:
             return words.gettext("Also new")
 
 
-def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[str], excess: int) -> None:
+def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[list[Quoted]], excess: int) -> None:
     """Changes *forms* and *cards* until *excess* bytes are gone."""
     for form in (Form.SHORT, Form.LINE, Form.GONE):
         for i in reversed(range(len(forms))):
@@ -107,8 +97,19 @@ def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[str], exces
                 return
             if form > forms[i]:
                 smaller = entries[i].html(form)
-                excess -= len(cards[i].encode()) - len(smaller.encode())
+                excess -= _size("", [cards[i]]) - _size("", [smaller])
                 forms[i], cards[i] = form, smaller
+
+
+def _size(frame: str, cards: Sequence[Sequence[Quoted]]) -> int:
+    return len(frame.encode()) + sum([stretch.size for card in cards for stretch in card])
+
+
+def _filled(frame: str, cards: Sequence[Sequence[Quoted]]) -> Quoted:
+    stretches: list[Quoted] = []
+    for part in split(frame):
+        stretches += cards[int(part)] if isinstance(part, str) else (part,)
+    return join(stretches)
 
 
 def tidy(text: str) -> str:

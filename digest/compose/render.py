@@ -1,9 +1,9 @@
 """Templates become text: found, styled once, escaped, and strict about what they name.
 
 A style sheet (`_base/style.css`) is inlined when a template is loaded: behind each `class="…"` goes the `style="…"`
-that css-inline computes for it. The template's text is otherwise left alone, so that an error names the line in the file.
-Rules select by class and nothing else, because a template is a fragment without its surroundings. Media queries cannot
-be inlined; they stand in `_base/media.css`, which the layout includes.
+that css-inline computes for it. The template's text is otherwise left alone, so that an error names the line in the
+file. Rules select by class and nothing else, because a template is a fragment without its surroundings. Media queries
+cannot be inlined; they stand in `_base/media.css`, which the layout includes.
 """
 
 from __future__ import annotations

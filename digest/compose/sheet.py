@@ -20,6 +20,8 @@ class Part:
     """A value of `models.Section`."""
     title: str
     cards: tuple[Card, ...]
+    picks: tuple[Pick, ...]
+    """What the cards show, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,14 @@ class Sheet:
 def sheet(digest: Digest, cards: Cards, links: Links, words: Words) -> Sheet:
     """The sheet of *digest*; a reader without a token, such as a passer-by, gets no links of their own."""
     parts = [
-        Part(section.value, section_title(section, words), tuple(_card(digest, p, cards, links, words) for p in picks))
+        Part(
+            section.value,
+            section_title(section, words),
+            tuple(_card(digest, p, cards, links, words) for p in picks),
+            picks,
+        )
         for section in Section
-        if (picks := [pick for pick in digest.picks if pick.section is section])
+        if (picks := tuple(pick for pick in digest.picks if pick.section is section))
     ]
     return Sheet(
         date=words.long_day(digest.issue),

@@ -12,8 +12,9 @@ from digest.compose import sentences
 from digest.compose.cards import Cards
 from digest.compose.headers import digest_mail, every_mail, sender_domain
 from digest.compose.links import Links
-from digest.compose.message import Header, ascii_domain, assemble, mailbox
+from digest.compose.message import ascii_domain, assemble, mailbox
 from digest.compose.page import Page, tidy
+from digest.compose.quoted import quoted
 from digest.compose.render import Templates
 from digest.compose.sheet import Sheet, sheet
 from digest.compose.site import Site
@@ -60,13 +61,19 @@ class Writer:
         html, text = Page(digest, w, values, self._cards, self._templates).bodies()
         subject = fit(line(self._templates.render("mail/digest/subject.txt", w, values)), sentences.SUBJECT)
         reader = digest.subscriber
-        to = mailbox(reader.profile.name, ascii_domain(reader.email))
         identity = (reader.token, digest.issue.isoformat())
-        message_id = self._message_id(f"{digest.issue:%Y%m%d}", *identity)
-        headers = every_mail(self._site, subject, to, digest.planned_at, message_id, w.tag)
+        message_id = self._message_id(f"{digest.issue:%Y%m%d}", identity)
+        headers = every_mail(
+            self._site,
+            subject=subject,
+            to=mailbox(reader.profile.name, ascii_domain(reader.email)),
+            at=digest.planned_at,
+            message_id=message_id,
+            language=w.tag,
+        )
         headers += digest_mail(self._site, self._links, digest)
-        message = self._message(reader.token, reader.email, headers, text, html, identity)
-        return Written(subject, html, text, message_id, message)
+        data = assemble(headers, text, html, self._boundary(identity))
+        return Written(subject, html.text, text.text, message_id, self._message(reader.token, reader.email, data))
 
     def sheet(self, digest: Digest) -> Sheet:
         """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
@@ -104,8 +111,16 @@ class Writer:
         )
         identity = (kind, token or address, at.isoformat(), subject)
         # no name in To: whoever filled in the form chose it, and the reader may be somebody else
-        head = every_mail(self._site, subject, ascii_domain(address), at, self._message_id(kind, *identity), w.tag)
-        return self._message(token, address, head, tidy(text), html, identity)
+        headers = every_mail(
+            self._site,
+            subject=subject,
+            to=ascii_domain(address),
+            at=at,
+            message_id=self._message_id(kind, identity),
+            language=w.tag,
+        )
+        data = assemble(headers, quoted(tidy(text)), quoted(tidy(html)), self._boundary(identity))
+        return self._message(token, address, data)
 
     def _values(self, digest: Digest, w: Words) -> dict[str, Any]:
         """The variables of `mail/digest/`, but for the papers."""
@@ -137,14 +152,14 @@ class Writer:
             "not_me": self._links.not_me(token),
         }
 
-    def _message_id(self, prefix: str, *identity: str) -> str:
+    def _message_id(self, prefix: str, identity: Sequence[str]) -> str:
         return f"<{prefix}.{self._links.digest_id('message', *identity)}@{sender_domain(self._site)}>"
 
-    def _message(
-        self, token: str, address: str, headers: Sequence[Header], text: str, html: str, identity: Sequence[str]
-    ) -> Message:
+    def _boundary(self, identity: Sequence[str]) -> str:
+        return f"=_{self._links.digest_id('boundary', *identity)}"
+
+    def _message(self, token: str, address: str, data: bytes) -> Message:
         sender = ascii_domain(self._site.address)
         if token and self._site.mail_domain:
             sender = self._links.bounce_address(token, self._site.mail_domain)
-        boundary = f"=_{self._links.digest_id('boundary', *identity)}"
-        return Message(sender, ascii_domain(address), assemble(headers, text, html, boundary))
+        return Message(sender, ascii_domain(address), data)

@@ -138,18 +138,18 @@ def classify(phase: Phase, code: int, text: str) -> DeliveryError:
     """
     said = f"{phase}: {code} {one_line(text)}"
     status = enhanced_status(code, text)
-    match _verdict(phase, code, status, text):
-        case Verdict.LATER | Verdict.CLOSE as verdict:
+    match verdict(phase, code, status, text):
+        case Verdict.LATER | Verdict.CLOSE as found:
             wait = asked_to_wait(text)
-            close = verdict is Verdict.CLOSE
-            return Deferred(said, code=code, enhanced=status, retry_after=wait, close=close)
+            return Deferred(said, code=code, enhanced=status, retry_after=wait, close=found is Verdict.CLOSE)
         case Verdict.OURS:
             return SenderAtFault(said, code=code, enhanced=status)
-        case verdict:
-            return Refused(said, code=code, enhanced=status, address_is_dead=verdict is Verdict.DEAD)
+        case found:
+            return Refused(said, code=code, enhanced=status, address_is_dead=found is Verdict.DEAD)
 
 
-def _verdict(phase: Phase, code: int, status: str, text: str) -> Verdict:
+def verdict(phase: Phase, code: int, status: str, text: str) -> Verdict:
+    """What the first rule that fits says; a reply that none fits is out of turn and ends the connection."""
     for rule in RULES:
         if (
             phase in rule.phases

@@ -4,7 +4,7 @@ Every function is pure: dates are shifted so that the sample day is the `today` 
 serves the answers on loopback, so that the sources read them unchanged. What is in it, and how: README.md beside this.
 """
 
-from digest.sample.arxiv import arxiv_atom, arxiv_query
+from digest.sample.arxiv import arxiv_query, arxiv_rss
 from digest.sample.huggingface import huggingface
 
-__all__ = ["arxiv_atom", "arxiv_query", "huggingface"]
+__all__ = ["arxiv_query", "arxiv_rss", "huggingface"]

@@ -1,4 +1,4 @@
-"""The sample day in the words of arXiv: the Atom feed of rss.arxiv.org and the search API of export.arxiv.org.
+"""The sample day in the words of arXiv: the RSS feed of rss.arxiv.org and the search API of export.arxiv.org.
 
 Feed: https://info.arxiv.org/help/rss_specifications.html. API: https://info.arxiv.org/help/api/user-manual.html, with
 the addresses and link elements that it writes since 2025.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from xml.etree import ElementTree as ET
 
 from digest.sample.papers import NEW_YORK, Invention, draw, inventions
@@ -16,6 +17,12 @@ from digest.sample.papers import NEW_YORK, Invention, draw, inventions
 DEFAULT_CATEGORIES = ("cs.AI", "cs.CL", "cs.CV", "cs.LG")
 ATOM = "http://www.w3.org/2005/Atom"
 ARXIV = "http://arxiv.org/schemas/atom"
+RSS_NAMESPACES = {
+    "xmlns:arxiv": ARXIV,
+    "xmlns:dc": "http://purl.org/dc/elements/1.1/",
+    "xmlns:atom": ATOM,
+    "xmlns:content": "http://purl.org/rss/1.0/modules/content/",
+}
 LICENCES = (
     "http://creativecommons.org/licenses/by/4.0/",
     "http://arxiv.org/licenses/nonexclusive-distrib/1.0/",
@@ -24,8 +31,8 @@ LICENCES = (
 ANNOUNCE_TYPES = ("new", "cross", "replace", "replace-cross")
 
 
-def arxiv_atom(today: date, categories: Iterable[str] = DEFAULT_CATEGORIES, *, asked: date | None = None) -> bytes:
-    """The feed `/atom/{categories joined by +}`.
+def arxiv_rss(today: date, categories: Iterable[str] = DEFAULT_CATEGORIES, *, asked: date | None = None) -> bytes:
+    """The feed `/rss/{categories joined by +}`.
 
     Unlike arXiv, the sample announces on Saturdays and Sundays too, and has an empty feed for a category that there
     is not.
@@ -38,24 +45,29 @@ def arxiv_atom(today: date, categories: Iterable[str] = DEFAULT_CATEGORIES, *, a
     categories = tuple(categories)
     asked = asked or today
     midnight = datetime.combine(asked, time(), NEW_YORK)
-    address = f"http://rss.arxiv.org/atom/{'+'.join(categories)}"
+    address = f"http://rss.arxiv.org/rss/{'+'.join(categories)}"
     names = ", ".join(categories)
-    feed = ET.Element(
-        "feed",
-        {"xmlns:arxiv": ARXIV, "xmlns:dc": "http://purl.org/dc/elements/1.1/", "xmlns": ATOM, "xml:lang": "en-us"},
-    )
-    _add(feed, "id", address)
-    _add(feed, "title", f"{names} updates on arXiv.org")
-    _add(feed, "updated", midnight.astimezone(UTC).isoformat())
-    _add(feed, "link", href=address, rel="self", type="application/atom+xml")
-    _add(feed, "subtitle", f"{names} updates on the arXiv.org e-print archive.")
+    feed = ET.Element("rss", {**RSS_NAMESPACES, "version": "2.0"})
+    channel = ET.SubElement(feed, "channel")
+    _add(channel, "title", f"{names} updates on arXiv.org")
+    _add(channel, "link", address)
+    _add(channel, "description", f"{names} updates on the arXiv.org e-print archive.")
+    _add(channel, "atom:link", href=address, rel="self", type="application/rss+xml")
+    _add(channel, "docs", "http://www.rssboard.org/rss-specification")
+    _add(channel, "language", "en-us")
+    _add(channel, "lastBuildDate", format_datetime(midnight.astimezone(UTC)))
+    _add(channel, "managingEditor", "rss-help@arxiv.org")
+    _add(channel, "pubDate", format_datetime(midnight))
+    quiet = ET.SubElement(channel, "skipDays")
+    for day in ("Saturday", "Sunday"):
+        _add(quiet, "day", day)
     news = [
         (_announce_type(paper, categories), paper)
         for paper in inventions()
         if asked >= today and paper.announced and _is_in(paper.categories, categories)
     ]
     for kind, paper in sorted(news, key=lambda item: ANNOUNCE_TYPES.index(item[0])):
-        _announce(feed, paper, kind, midnight)
+        _announce(channel, paper, kind, midnight)
     return _bytes(feed)
 
 
@@ -103,20 +115,19 @@ def arxiv_query(
     return _bytes(feed)
 
 
-def _announce(feed: ET.Element, paper: Invention, kind: str, midnight: datetime) -> None:
-    entry = ET.SubElement(feed, "entry")
+def _announce(channel: ET.Element, paper: Invention, kind: str, midnight: datetime) -> None:
+    item = ET.SubElement(channel, "item")
     name = f"{paper.id}v{paper.version}"
-    _add(entry, "id", f"oai:arXiv.org:{name}")
-    _add(entry, "title", paper.title)
-    _add(entry, "updated", midnight.astimezone(UTC).isoformat())
-    _add(entry, "link", href=f"https://arxiv.org/abs/{paper.id}", rel="alternate", type="text/html")
-    _add(entry, "summary", f"arXiv:{name} Announce Type: {kind} \nAbstract: {paper.abstract}")
+    _add(item, "title", paper.title)
+    _add(item, "link", f"https://arxiv.org/abs/{paper.id}")
+    _add(item, "description", f"arXiv:{name} Announce Type: {kind} \nAbstract: {paper.abstract}")
+    _add(item, "guid", f"oai:arXiv.org:{name}", isPermaLink="false")
     for category in paper.categories:
-        _add(entry, "category", term=category)
-    _add(entry, "published", midnight.isoformat())
-    _add(entry, "arxiv:announce_type", kind)
-    _add(entry, "dc:rights", LICENCES[draw(paper.id, "licence", below=len(LICENCES))])
-    _add(entry, "dc:creator", ", ".join(paper.authors))
+        _add(item, "category", category)
+    _add(item, "pubDate", format_datetime(midnight))
+    _add(item, "arxiv:announce_type", kind)
+    _add(item, "dc:rights", LICENCES[draw(paper.id, "licence", below=len(LICENCES))])
+    _add(item, "dc:creator", ", ".join(paper.authors))
 
 
 def _describe(feed: ET.Element, paper: Invention, today: date) -> None:

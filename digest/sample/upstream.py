@@ -3,7 +3,7 @@
 All three base URLs of the settings may point at the same server:
 
     /api/daily_papers?date=&limit=&p=    as huggingface.co
-    /atom/{categories joined by +}       as rss.arxiv.org
+    /rss/{categories joined by +}       as rss.arxiv.org
     /api/query?id_list= or search_query=, start=, max_results=, sortOrder=    as export.arxiv.org
 
 Answers carry an ETag; a matching If-None-Match is answered with 304 (RFC 9110, section 13.1.2). Anything else is 404.
@@ -19,11 +19,12 @@ from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from digest.sample.arxiv import arxiv_atom, arxiv_query
+from digest.sample.arxiv import arxiv_query, arxiv_rss
 from digest.sample.huggingface import huggingface
 
 JSON = "application/json; charset=utf-8"
 ATOM = "application/atom+xml; charset=utf-8"
+RSS = "application/rss+xml; charset=utf-8"
 PAGE = 50
 """Papers on a page of Hugging Face, and the most that it gives is twice that."""
 
@@ -64,9 +65,9 @@ class _Upstreams(ThreadingHTTPServer):
             return JSON, self._huggingface(query)
         if url.path == "/api/query":
             return ATOM, self._query(query)
-        if url.path.startswith("/atom/"):
-            categories = unquote(url.path.removeprefix("/atom/")).split("+")
-            return ATOM, arxiv_atom(self.today, categories, asked=self.asked)
+        if url.path.startswith("/rss/"):
+            categories = unquote(url.path.removeprefix("/rss/")).split("+")
+            return RSS, arxiv_rss(self.today, categories, asked=self.asked)
         return None
 
     def _huggingface(self, query: Mapping[str, str]) -> bytes:

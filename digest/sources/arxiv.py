@@ -108,7 +108,7 @@ class Arxiv:
 
     def _catch_up(self, gathering: Gathering, categories: list[str], first: datetime, now: datetime) -> bool:
         """Take what was submitted for the announcements from *first* to *now*; returns whether that is all of it."""
-        known = {listing.paper.id for listing in gathering.listings}
+        known = gathering.papers
         span = f"submittedDate:[{opened(first):%Y%m%d%H%M} TO {now:%Y%m%d%H%M}]"
         search = {
             "search_query": f"{span} AND ({_any_of(categories)})",

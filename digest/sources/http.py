@@ -176,14 +176,13 @@ class Client:
         headers = self._conditions(url) if remembered else {}
         started = time.monotonic()
         try:
-            response, problem = self._send(url, headers, {"traffic": traffic, "pace": pace})
+            response, problem = self._send(url, headers, traffic, pace)
         finally:
             traffic.waited += time.monotonic() - started
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, *understood}:
             raise SourceError(_answered(response))
-        return Answer(
-            response.status_code, response.content, problem, _validator(url, response) if not problem else None
-        )
+        validator = _validator(url, response) if remembered and not problem else None
+        return Answer(response.status_code, response.content, problem, validator)
 
     def remember(self, validators: Iterable[Validator]) -> None:
         """From now on ask only for what is newer. Call it once the answers they came with are safely stored."""
@@ -195,10 +194,14 @@ class Client:
         etag, modified = (self._validators.get(url) if self._validators else None) or ("", "")
         return {name: value for name, value in (("If-None-Match", etag), ("If-Modified-Since", modified)) if value}
 
-    def _send(self, url: str, headers: dict[str, str], extensions: dict[str, object]) -> tuple[httpx.Response, str]:
+    def _send(
+        self, url: str, headers: dict[str, str], traffic: Traffic, pace: tuple[str, float] | None
+    ) -> tuple[httpx.Response, str]:
+        """The answer, and why its body ends too early."""
         try:
-            return self._http.get(url, headers=headers, extensions=extensions), ""
+            return self._http.get(url, headers=headers, extensions={"traffic": traffic, "pace": pace}), ""
         except _Incomplete as error:
+            traffic.bytes += len(error.body)
             if not error.body:
                 raise SourceError(str(error)) from error
             return httpx.Response(error.response.status_code, content=error.body), str(error)
@@ -238,17 +241,19 @@ class _Whole(httpx.BaseTransport):
         try:
             for chunk in _decoded(response, self._limits.size + 1):
                 body += chunk
-                if len(body) > self._limits.size:
-                    raise SourceError(f"answered with more than {self._limits.size:,} bytes")
-                if time.monotonic() > deadline:
-                    raise _Incomplete(f"timed out after {self._limits.total:g} s", response, bytes(body))
-        except _Incomplete:
-            raise
+                self._refuse_excess(len(body), deadline)
         except httpx.ReadTimeout as error:
-            raise _Incomplete(f"timed out after {self._limits.read:g} s", response, bytes(body)) from error
+            seconds = self._limits.total if time.monotonic() > deadline else self._limits.read
+            raise _Incomplete(f"timed out after {seconds:g} s", response, bytes(body)) from error
         except (httpx.TransportError, zlib.error) as error:
             raise _Incomplete(f"cut off after {len(body):,} bytes", response, bytes(body)) from error
         return bytes(body)
+
+    def _refuse_excess(self, size: int, deadline: float) -> None:
+        if size > self._limits.size:
+            raise SourceError(f"answered with more than {self._limits.size:,} bytes")
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("drips")
 
     def _refuse_long_wait(self, response: httpx.Response) -> None:
         asked = response.headers.get("Retry-After", "").strip()

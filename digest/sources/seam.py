@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from digest.errors import SourceError
-from digest.models import Listing
+from digest.models import Listing, ListingKind
 from digest.sources.http import Answer, Client, Traffic, Validator
 
 
@@ -59,7 +59,7 @@ class Gathering:
     """A pull under way: what it found, what went wrong, what it cost."""
 
     def __init__(self, source: str, client: Client) -> None:
-        self.listings: list[Listing] = []
+        self._listings: dict[tuple[str, datetime, ListingKind], Listing] = {}
         self.problems: list[str] = []
         self.traffic = Traffic()
         self._source = source
@@ -81,10 +81,16 @@ class Gathering:
             self.note(str(error))
             return None
 
+    @property
+    def papers(self) -> set[str]:
+        """Ids of what was found so far."""
+        return {paper for paper, _, _ in self._listings}
+
     def take(self, answer: Answer, listings: Iterable[Listing], problem: str = "") -> bool:
-        """Keep what was read from *answer*; returns whether it was whole and read to the end."""
+        """Keep what was read from *answer*, each listing once; returns whether it was whole and read to the end."""
         found = list(listings)
-        self.listings += found
+        for listing in found:
+            self._listings.setdefault((listing.paper.id, listing.listed_at, listing.kind), listing)
         self.note(answer.problem or problem)
         whole = not (answer.problem or problem)
         if whole and found and answer.validator:
@@ -100,7 +106,7 @@ class Gathering:
         """The end of it."""
         return Pull(
             self._source,
-            tuple(self.listings),
+            tuple(self._listings.values()),
             "; ".join(self.problems)[:300],
             covered_until,
             self.traffic.requests,

@@ -141,6 +141,6 @@ class _OneTransaction(Database):
         yield self._connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, alone_in: sa.Table | None = None) -> Iterator[sa.Connection]:  # noqa: ARG002 - hinders nobody
         with self._connection.begin_nested():
             yield self._connection

@@ -63,6 +63,12 @@ class Census:
         query = sa.select(day, x.source, sa.func.count()).where(x.listed_at >= since)
         return self._by_day(query.group_by(day, x.source).order_by(day))
 
+    def news(self, since: datetime) -> dict[date, int]:
+        """How many papers became known as news, by day."""
+        day = sa.func.date(schema.papers.c.fresh_at)
+        query = sa.select(day, sa.literal("papers"), sa.func.count()).where(schema.papers.c.fresh_at >= since)
+        return {found: numbers["papers"] for found, numbers in self._by_day(query.group_by(day)).items()}
+
     def topics(self, most: int) -> list[tuple[str, int]]:
         """The phrases that most active subscribers follow, with how many do."""
         s = schema.subscribers.c

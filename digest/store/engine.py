@@ -38,9 +38,14 @@ class Database:
             yield connection.execution_options(reading=True)
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """All or nothing; SQLite's write lock is held from the start."""
+    def writing(self, alone_in: sa.Table | None = None) -> Iterator[sa.Connection]:
+        """All or nothing; SQLite's write lock is held from the start, as is that of *alone_in* in PostgreSQL.
+
+        The lock is for those who read a table, and write what they found missing.
+        """
         with self.engine.begin() as connection:
+            if alone_in is not None and self.dialect == "postgresql":
+                connection.exec_driver_sql(f"LOCK TABLE {alone_in.name} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -57,7 +57,7 @@ class Papers:
 
     def add(self, listings: Sequence[Listing], now: datetime) -> Stored:
         """Keep what a source showed; saying the same twice changes nothing."""
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.papers) as connection:
             writer = _Writer(self._database, connection, now)
             for block in _blocks(listings):
                 writer.add(block)
@@ -150,13 +150,18 @@ class _Writer:
 
     def add(self, listings: Sequence[Listing]) -> None:
         known = self._known([listing.paper for listing in listings])
-        by_doi = {listing.paper.doi: listing.paper.id for listing in listings if listing.paper.doi}
+        identities = {name: row["id"] for name, row in known.items()}
         heard: dict[str, list[Listing]] = defaultdict(list)
         for listing in listings:
-            row = known.get(listing.paper.id) or known.get(listing.paper.doi)
-            heard[row["id"] if row else by_doi.get(listing.paper.id, listing.paper.id)].append(listing)
-        numbers = self._papers(heard, {row["id"]: row for row in known.values()})
-        self._listings(heard, numbers)
+            paper = listing.paper
+            identity = identities.get(paper.id) or identities.get(paper.doi) or paper.id
+            for name in filter(None, (paper.id, paper.doi)):
+                identities.setdefault(name, identity)
+            heard[identity].append(listing)
+        rows = {row["id"]: row for row in known.values()}
+        sources = self._sources([row["no"] for row in rows.values()])
+        numbers = self._papers(heard, rows, sources)
+        self._listings(heard, numbers, sources)
         self._readings(heard, numbers)
 
     def _known(self, papers: Sequence[Paper]) -> dict[str, dict[str, Any]]:
@@ -167,15 +172,29 @@ class _Writer:
         rows = [dict(row) for row in self._connection.execute(query).mappings()]
         return {row["doi"]: row for row in rows if row["doi"]} | {row["id"]: row for row in rows}
 
-    def _papers(self, heard: Mapping[str, list[Listing]], known: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+    def _sources(self, numbers: Sequence[int]) -> dict[int, set[str]]:
+        """Who has listed these papers as news before."""
+        x = schema.listings.c
+        query = sa.select(x.paper_no, x.source).where(x.paper_no.in_(numbers), x.kind != ListingKind.UPDATE.value)
+        sources: dict[int, set[str]] = defaultdict(set)
+        for row in self._connection.execute(query):
+            sources[row.paper_no].add(row.source)
+        return sources
+
+    def _papers(
+        self,
+        heard: Mapping[str, list[Listing]],
+        known: Mapping[str, dict[str, Any]],
+        sources: Mapping[int, set[str]],
+    ) -> dict[str, int]:
         inserts, updates, numbers = [], [], {}
         for paper_id, listings in heard.items():
             row = known.get(paper_id)
             paper = codec.papers.load(row["data"]) if row else listings[0].paper
             for listing in listings:
                 paper = merge(paper, listing.paper)
-            values = {"doi": paper.doi or None, "data": codec.papers.dump(paper), **self._news(listings, row)}
-            values["look_up_at"] = None
+            values = {"doi": paper.doi or None, "data": codec.papers.dump(paper), "look_up_at": None}
+            values |= self._news(listings, row, sources[row["no"]] if row else set())
             if row is None:
                 inserts.append({"id": paper_id, "first_seen": self._now, **values})
                 continue
@@ -193,28 +212,33 @@ class _Writer:
             numbers |= {row.id: row.no for row in returned}
         return numbers
 
-    def _news(self, listings: Sequence[Listing], row: Mapping[str, Any] | None) -> dict[str, datetime | None]:
-        """A later listing that is no update makes the paper news again."""
-        before: datetime | None = row["news_at"] if row else None
-        latest = max((x.listed_at for x in listings if x.kind != ListingKind.UPDATE), default=None)
-        if latest is None or (before is not None and latest <= before):
-            return {"news_at": before, "fresh_at": row["fresh_at"] if row else None}
+    def _news(
+        self, listings: Sequence[Listing], row: Mapping[str, Any] | None, before: set[str]
+    ) -> dict[str, datetime | None]:
+        """A paper is news when a source lists it that has not listed it *before*, later than the others did.
+
+        A source that repeats itself, such as a feed without dates, does not make it news again.
+        """
+        known: datetime | None = row["news_at"] if row else None
+        latest = max((x.listed_at for x in listings if _is_news(x, before)), default=None)
+        if latest is None or (known is not None and latest <= known):
+            return {"news_at": known, "fresh_at": row["fresh_at"] if row else None}
         return {"news_at": latest, "fresh_at": self._now}
 
-    def _listings(self, heard: Mapping[str, list[Listing]], numbers: Mapping[str, int]) -> None:
-        table = schema.listings.c
-        others = sa.select(table.paper_no, table.source).where(table.paper_no.in_(set(numbers.values())))
-        sources: dict[int, set[str]] = defaultdict(set)
-        for row in self._connection.execute(others):
-            sources[row.paper_no].add(row.source)
+    def _listings(
+        self, heard: Mapping[str, list[Listing]], numbers: Mapping[str, int], sources: dict[int, set[str]]
+    ) -> None:
         rows = []
         for paper_id, listings in heard.items():
             no = numbers[paper_id]
+            before = set(sources[no])
             for x in listings:
                 self.merged += bool(sources[no]) and x.source not in sources[no]
                 sources[no].add(x.source)
-                rows.append({"paper_no": no, "source": x.source, "listed_at": x.listed_at, "kind": x.kind.value})
-        self._connection.execute(self._insert(schema.listings).on_conflict_do_nothing(), rows)
+                if x.kind == ListingKind.UPDATE or _is_news(x, before):
+                    rows.append({"paper_no": no, "source": x.source, "listed_at": x.listed_at, "kind": x.kind.value})
+        if rows:
+            self._connection.execute(self._insert(schema.listings).on_conflict_do_nothing(), rows)
 
     def _readings(self, heard: Mapping[str, list[Listing]], numbers: Mapping[str, int]) -> None:
         rows = [
@@ -232,6 +256,10 @@ class _Writer:
         ]
         if rows:
             self._connection.execute(self._insert(schema.readings).on_conflict_do_nothing(), rows)
+
+
+def _is_news(listing: Listing, before: set[str]) -> bool:
+    return listing.kind != ListingKind.UPDATE and listing.source not in before
 
 
 def _grouped(

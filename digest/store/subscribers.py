@@ -63,7 +63,7 @@ class Subscribers:
         The roster is the operator's word on the people it names; unsubscribing is the reader's, and stands.
         """
         wanted = {key_of(profile.email): profile for profile in roster}
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             named = set(wanted)
             known = {row["email_key"]: row for row in self._of_roster(connection, named)}
             added = [profile for key, profile in wanted.items() if key not in known]
@@ -105,7 +105,7 @@ class Subscribers:
             UsageError: one unsubscribed, and only they can undo that; signed up on the web; or stands in the roster.
         """
         new = 0
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             for profile in profiles:
                 row = self._row(connection, profile.email)
                 if row is None:
@@ -116,16 +116,27 @@ class Subscribers:
                 self._update(connection, row, profile, now, Origin.OPERATOR)
         return new
 
-    def set_state(self, email: str, state: SubscriberState, now: datetime, until: date | None = None) -> Subscriber:
+    def set_state(
+        self, email: str, state: SubscriberState, now: datetime, until: date | None = None, *, by_reader: bool = False
+    ) -> Subscriber:
         """Pause, resume, remove or unsubscribe one person.
 
+        Args:
+            email: whose.
+            state: the new one.
+            now: the moment.
+            until: for PAUSED, the day on which the pause ends by itself.
+            by_reader: it is their own wish, which alone undoes an unsubscription.
+
         Raises:
-            UsageError: nobody has that address.
+            UsageError: nobody has that address; or they unsubscribed, and only they can undo that.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(alone_in=schema.subscribers) as connection:
             row = self._row(connection, email)
             if row is None:
                 raise UsageError(f"nobody with the address {email!r}; `digest subscribers list` shows who there is")
+            if row["state"] == SubscriberState.UNSUBSCRIBED and state != SubscriberState.UNSUBSCRIBED and not by_reader:
+                raise _unsubscribed(email)
             schedule = _profile(row).schedule
             due = next_due(schedule, now, row["last_issue"]) if state == SubscriberState.ACTIVE else None
             self._set_state(connection, row["id"], state, due, until)
@@ -135,8 +146,12 @@ class Subscribers:
         """Wake those whose pause is over; how many."""
         s = schema.subscribers.c
         over = sa.and_(s.state == SubscriberState.PAUSED.value, s.paused_until <= now.date())
-        with self._database.writing() as connection:
-            rows = _rows(connection, sa.select(schema.subscribers).where(over))
+        query = sa.select(schema.subscribers).where(over)
+        with self._database.reading() as connection:
+            if not _rows(connection, query.limit(1)):  # the usual minute: no lock is taken for nothing
+                return 0
+        with self._database.writing(alone_in=schema.subscribers) as connection:
+            rows = _rows(connection, query)
             for row in rows:
                 due = next_due(_profile(row).schedule, now, row["last_issue"])
                 self._set_state(connection, row["id"], SubscriberState.ACTIVE, due)
@@ -169,9 +184,11 @@ class Subscribers:
             return [_subscriber(row) for row in _rows(connection, query)]
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
-        """Set when the next issue of these subscribers is due, without an issue now."""
+        """Set when the next issue is due, without an issue now; not of those who left meanwhile."""
         if due:
-            update = schema.subscribers.update().where(schema.subscribers.c.id == sa.bindparam("b_id"))
+            s = schema.subscribers.c
+            mine = sa.and_(s.id == sa.bindparam("b_id"), s.next_due_at.is_not(None))
+            update = schema.subscribers.update().where(mine)
             rows = [{"b_id": subscriber_id, "next_due_at": moment} for subscriber_id, moment in due.items()]
             with self._database.writing() as connection:
                 connection.execute(update, rows)
@@ -300,6 +317,10 @@ class Subscribers:
         )
 
 
+def _unsubscribed(email: str) -> UsageError:
+    return UsageError(f"{email} unsubscribed; only they can subscribe again")
+
+
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -307,7 +328,7 @@ def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, An
 def _refuse_others(row: Mapping[str, Any]) -> None:
     """Raise where the operator's command may not change a person."""
     if row["state"] == SubscriberState.UNSUBSCRIBED:
-        raise UsageError(f"{row['email']} unsubscribed; only they can subscribe again")
+        raise _unsubscribed(row["email"])
     if row["origin"] == Origin.WEB:
         raise UsageError(f"{row['email']} signed up on the web and decides there")
     if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:

@@ -30,7 +30,9 @@ class Upstream:
 
     def __init__(self, *script: Reply) -> None:
         self.script = list(script)
-        self.answer: Callable[[str], Reply] = lambda path: self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        self.answer: Callable[[str], Reply] = lambda path: (
+            self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        )
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
