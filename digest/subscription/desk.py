@@ -10,10 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from digest import pipeline
-from digest.compose import Links, Site
+from digest.compose import Expired, Forged, Link, Links, Purpose, Sheet, Site
 from digest.models import Digest
 from digest.pipeline import Parts, Reading
 from digest.pipeline.plan import WINDOW
+
+__all__ = ["Days", "Desk", "Expired", "Forged", "Link", "Purpose", "Seal", "Sheet"]
 
 FRESH = timedelta(minutes=10)
 """How long pages show the same preparation of the day's papers."""

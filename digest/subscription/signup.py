@@ -20,7 +20,7 @@ import structlog
 from digest.compose.text import clean
 from digest.compose.words import words
 from digest.models import Profile, Subscriber
-from digest.store import Asked, Letter, Limit, key_of
+from digest.store import Asked, Letter, Limit, address, key_of
 from digest.store import roster as rosters
 from digest.store.readers import ALIVE
 from digest.store.signups import LIFE
@@ -73,6 +73,15 @@ def profile(values: Mapping[str, Any]) -> Profile:
         SettingsError: with every mistake as `key: what is wrong`.
     """
     return rosters.entry(_clean(dict(values)))
+
+
+def address_of(text: str) -> str:
+    """The address in normal form.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return address(clean(text).strip())
 
 
 def network_of(host: str) -> str:
