@@ -35,6 +35,7 @@ from digest.settings import Settings, secret_keys
 from digest.sources import Client, build, look_up
 from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
+from digest.subscription.desk import Days, Desk, Seal
 
 
 def system_clock() -> datetime:
@@ -62,9 +63,9 @@ def mailbox(settings: Settings) -> Mailbox:
     return Mailbox(settings.path(settings.mailbox))
 
 
-def writer(settings: Settings, signing: Links) -> Writer:
-    """Writes mails with the templates under `home`, and the packaged ones for the rest."""
-    site = Site(
+def site(settings: Settings) -> Site:
+    """What mails and pages say of their sender."""
+    return Site(
         sender=settings.sender,
         reply_to=settings.reply_to,
         postal_address=settings.postal_address,
@@ -72,7 +73,32 @@ def writer(settings: Settings, signing: Links) -> Writer:
         web=settings.web,
         thumbnails=settings.thumbnails,
     )
-    return Writer([settings.home / "templates", template_folder()], site, signing)
+
+
+def template_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where templates are: under `home`, and the packaged ones for the rest."""
+    return (settings.home / "templates", template_folder())
+
+
+def writer(settings: Settings, signing: Links) -> Writer:
+    """Writes mails."""
+    return Writer(template_folders(settings), site(settings), signing)
+
+
+@contextmanager
+def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> Iterator[Desk]:
+    """What readers' own steps need: for pages and for incoming mail."""
+    keys = secret_keys(settings)
+    with opened(settings, clock) as parts:
+        yield Desk(
+            parts=parts,
+            links=links(settings),
+            site=site(settings),
+            seal=Seal(keys),
+            tokens_of=lambda email_key: tuple(_token_of((key,))(email_key) for key in keys),
+            template_folders=template_folders(settings),
+            days=Days(parts),
+        )
 
 
 def roster(settings: Settings) -> pipeline.Roster | None:

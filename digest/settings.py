@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from digest.errors import SettingsError
 
-SECRETS = ("secret_key", "smtp_password", "database_password")
+SECRETS = ("secret_key", "smtp_password", "database_password", "operator_token")
 """Settings that may stand in a variable or in the secrets directory, never in digest.toml."""
 
 
@@ -102,6 +102,10 @@ class Settings(BaseModel):
     """Signs links; newest first, older ones stay valid."""
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    proxies: Words = ()
+    """Addresses of reverse proxies whose word on who is asking (X-Forwarded-For) is taken."""
+    operator_token: str = ""
+    """Opens the operator's page and /metrics from elsewhere; without one there is no such page."""
     sources: Words = ("huggingface", "arxiv")
     huggingface_url: Url = "https://huggingface.co"
     arxiv_feed_url: Url = "https://rss.arxiv.org"

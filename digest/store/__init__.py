@@ -13,24 +13,35 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from digest.store.census import Census
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import JOURNAL, Database, connect, create_engine
 from digest.store.feedback import Feedback, Opinions
+from digest.store.letters import Letter, Letters
+from digest.store.limits import Limit, Limits
 from digest.store.lock import Hold, hold
 from digest.store.papers import Papers, Stored
+from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
+from digest.store.shelf import Said, Shelf
+from digest.store.signups import Asked, Signups
 from digest.store.sources import Facts, SourceRecord, Sources
-from digest.store.subscribers import Subscribers, Sync, TokenOf, address
+from digest.store.subscribers import Subscribers, Sync, TokenOf, address, key_of
+from digest.store.suppressions import Suppressions
 
 __all__ = [
     "JOURNAL",
+    "Asked",
     "Beginning",
     "Claim",
     "Hold",
     "Learned",
+    "Letter",
+    "Limit",
     "Opinions",
     "Outcome",
     "Run",
+    "Said",
     "SourceRecord",
     "Store",
     "Stored",
@@ -38,6 +49,7 @@ __all__ = [
     "TokenOf",
     "address",
     "hold",
+    "key_of",
     "open_store",
     "rehearsal",
 ]
@@ -55,6 +67,13 @@ class Store:
         self.feedback = Feedback(database)
         self.runs = Runs(database)
         self.facts = Facts(database)
+        self.readers = Readers(database, token_of)
+        self.signups = Signups(database)
+        self.suppressions = Suppressions(database)
+        self.letters = Letters(database)
+        self.limits = Limits(database)
+        self.shelf = Shelf(database)
+        self.census = Census(database)
 
     def close(self) -> None:
         """Give the connections back."""

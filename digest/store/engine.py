@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.errors import SettingsError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in migrations/versions."""
 
 JOURNAL = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "TRUNCATE"

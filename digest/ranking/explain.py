@@ -1,0 +1,304 @@
+"""Why a paper was picked, or was not: the terms of its score, and the words that did the work.
+
+A facet is linear in the words of the paper, so what a word adds is exact (for the latent view: up to the paper's own
+length, which all its words share). Words are shown as the paper writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from digest.models import Candidate, Pick, Reason, ReasonKind, Section
+from digest.ranking.choose import Choice, Ranked, Turn, Verdict, choices, ranked
+from digest.ranking.names import find
+from digest.ranking.pool import Pool
+from digest.ranking.profiles import Facet, Profile, Reader
+from digest.ranking.scoring import AUTHOR, CATEGORY, DISLIKE, FLOOR, HEAT, RELEVANCE, STALE, STALENESS, facet_values
+from digest.ranking.text import Floats, Ids, bag_of, fold, mentions, text_of
+from digest.ranking.views import Views
+
+SHOWN = 6
+"""Words of a reason at most."""
+COMMON = 0.1
+"""A word that more than so many of the papers have explains nothing, unless the reader typed it."""
+LEAST = 0.05
+"""A reason that adds less than this share of the score is left unsaid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or two of the paper, as written, and what it adds to a facet."""
+
+    text: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """How one interest judged the paper."""
+
+    kind: ReasonKind
+    subject: str
+    value: float
+    """In spreads of ordinary papers: 0 is ordinary, 2 a match, 3 a strong one."""
+    weight: float
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One summand of the total."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one paper and one reader."""
+
+    paper_id: str
+    verdict: Verdict
+    detail: str = ""
+    """The muted word, the author, the issue it was in, or the paper that it resembles."""
+    section: Section | None = None
+    rank: int = 0
+    """Among the papers that are worth a minute, by total; 0 where it is none."""
+    relevance: float = 0.0
+    floor: float = FLOOR
+    total: float = 0.0
+    parts: tuple[Part, ...] = ()
+    """They add up to `total`."""
+    interests: tuple[Interest, ...] = ()
+    """Every interest, the best first."""
+    reasons: tuple[Reason, ...] = ()
+
+
+def pick(turn: Turn, choice: Choice) -> Pick:
+    """The pick for *choice*, with its reasons."""
+    candidate = turn.pool.candidates[choice.number]
+    return Pick(
+        paper=candidate.paper,
+        score=round(float(turn.block.scores.total[turn.row, choice.number]), 4),
+        section=choice.section,
+        reasons=reasons(turn, choice.number, choice.section),
+        listed_at=candidate.listed_at,
+        sources=candidate.sources,
+        signal=candidate.signal,
+    )
+
+
+def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
+    """What raised the score, strongest first; each value is the share of all that raised it."""
+    pool, reader, scores, row = turn.pool, turn.reader, turn.block.scores, turn.row
+    found: list[tuple[float, Reason]] = []
+    if section is not Section.TRENDING and scores.relevance[row, number] > 0 and scores.winner[row, number] >= 0:
+        facet = turn.profile.facets[scores.winner[row, number]]
+        weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
+        found += [(weight * r.value, r) for r in _interest_reasons(pool, reader, facet, number)]
+    if scores.author[row, number]:
+        found.append((AUTHOR, Reason(ReasonKind.AUTHOR, _followed(pool, reader, number))))
+    if scores.category[row, number] > 0:
+        category = _category(pool.candidates[number], reader)
+        found.append((CATEGORY * float(scores.category[row, number]), Reason(ReasonKind.CATEGORY, category)))
+    heat = max(HEAT * float(pool.trend.heat[number]), 1e-3 if section is Section.TRENDING else 0.0)
+    if pool.trend.known[number] and heat > 0:
+        found.append((heat, _public(pool, number)))
+    whole = sum(value for value, _ in found) or 1.0
+    told = [_valued(r, value / whole) for value, r in sorted(found, key=lambda f: -f[0]) if value >= LEAST * whole]
+    day = reader.seen.get(pool.candidates[number].paper.id)
+    return (Reason(ReasonKind.SEEN, day=day, value=1.0), *told) if day else tuple(told)
+
+
+def _valued(reason: Reason, value: float) -> Reason:
+    return Reason(
+        reason.kind, reason.subject, reason.terms, round(value, 4), reason.upvotes, reason.percentile, reason.day
+    )
+
+
+def _interest_reasons(pool: Pool, reader: Reader, facet: Facet, number: int) -> list[Reason]:
+    """The phrase, the liked papers, or both, each with its share of the facet's value."""
+    words, library, latent = contributions(pool, facet, number)
+    phrase, rest = max(float(words.sum() + latent[0].sum()), 0.0), max(float(library.sum() + latent[1].sum()), 0.0)
+    share = phrase / max(phrase + rest, 1e-9) if facet.likes.size else 1.0
+    ids = pool.terms(number)
+    found = []
+    if facet.kind is ReasonKind.TOPIC:
+        terms = surface(pool, number, ids, words, typed=True) or surface(pool, number, ids, latent[0])
+        found.append(Reason(ReasonKind.TOPIC, facet.subject, _texts(terms), value=share))
+    if facet.likes.size:
+        terms = surface(pool, number, ids, library + latent[1])
+        title = _nearest(pool, reader, facet, number)
+        found.append(Reason(ReasonKind.LIKED, title, _texts(terms), value=1 - share if found else 1.0))
+    return found
+
+
+def contributions(pool: Pool, facet: Facet, number: int) -> tuple[Floats, Floats, tuple[Floats, Floats]]:
+    """What each term of the paper adds to the facet: of the phrase, of the liked papers, and latently of both.
+
+    In the order of `Pool.terms`; together with the facet's offset they add up to its value, but for a constant of the
+    latent view's centre.
+    """
+    views, row = pool.views, slice(pool.views.tfidf.indptr[number], pool.views.tfidf.indptr[number + 1])
+    columns = views.tfidf.indices[row]
+    ids, weights = views.ids[columns], views.tfidf.data[row]
+    words = views.bm25.data[row] * _weights(facet.bm25_ids, facet.bm25, ids)
+    library = weights * (_weights(facet.ids, facet.tfidf, ids) - facet.mean * pool.statistics.mean_of(ids))
+    typed = weights * pool.statistics.latent_terms(ids, weights, facet.typed_latent)
+    latent = weights * pool.statistics.latent_terms(ids, weights, facet.latent)
+    return words, library, (typed, latent - typed)
+
+
+def _weights(keys: Ids, values: Floats, wanted: Ids) -> Floats:
+    place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    return np.where(keys[place] == wanted, values[place], 0) if len(keys) else np.zeros(len(wanted), np.float32)
+
+
+def surface(pool: Pool, number: int, ids: Ids, values: Floats, *, typed: bool = False) -> list[Term]:
+    """The terms that add most, as the paper writes them; a pair takes the place of its words.
+
+    Args:
+        pool: the day's papers.
+        number: of the candidate.
+        ids: of the paper's terms.
+        values: what each adds.
+        typed: whether the reader typed them, so that even a common word may be shown.
+    """
+    worth = dict(zip(ids.tolist(), values.tolist(), strict=True))
+    if not typed:
+        usual = pool.statistics.document_frequency(ids) > COMMON * max(pool.statistics.papers, 10)
+        worth.update(dict.fromkeys(ids[usual].tolist(), 0.0))
+    text = text_of(pool.candidates[number].paper)
+    places: dict[str, Term] = {}
+    for mention in mentions(text):
+        written, value = text[mention.start : mention.end], worth.get(mention.id, 0.0)
+        if value > 0 and "\n" not in written and (typed or len(written) > 2):
+            places.setdefault(fold(written), Term(written, value))
+    return _longest(sorted(places.values(), key=lambda t: (-t.value, t.text)))
+
+
+def _longest(terms: Sequence[Term]) -> list[Term]:
+    """The strongest, without those that are part of a longer one that is nearly as strong."""
+    kept: list[Term] = []
+    for term in terms[: 3 * SHOWN]:
+        words = set(fold(term.text).split())
+        longer = next((k for k in kept if words < set(fold(k.text).split())), None)
+        parts = [k for k in kept if set(fold(k.text).split()) < words]
+        if parts and term.value * 4 > parts[0].value:
+            kept[kept.index(parts[0])] = Term(term.text, parts[0].value)
+            kept = [k for k in kept if k not in parts[1:]]
+        elif longer is None and not parts:
+            kept.append(term)
+    return kept[:SHOWN]
+
+
+def _texts(terms: Iterable[Term]) -> tuple[str, ...]:
+    return tuple(term.text for term in terms)
+
+
+def _nearest(pool: Pool, reader: Reader, facet: Facet, number: int) -> str:
+    """The title of the liked paper that speaks of this interest and resembles the candidate most."""
+    candidate = Views.of([bag_of(pool.candidates[number].paper)], pool.statistics)
+    liked = Views.of([bag_of(p) for p in reader.liked], pool.statistics)
+    alike = np.array([_cosine(liked, n, candidate) for n in range(len(reader.liked))])
+    return reader.liked[int((alike * facet.likes).argmax())].title
+
+
+def _cosine(liked: Views, number: int, candidate: Views) -> float:
+    row = slice(liked.tfidf.indptr[number], liked.tfidf.indptr[number + 1])
+    ids = liked.ids[liked.tfidf.indices[row]]
+    words = float((candidate.tfidf @ candidate.spread_out(ids, liked.tfidf.data[row]))[0])
+    return words + float(liked.latent[number] @ candidate.latent[0]) if liked.latent.shape[1] else words
+
+
+def _followed(pool: Pool, reader: Reader, number: int) -> str:
+    return next(a for a in reader.interests.authors if number in find(a, pool.authors))
+
+
+def _category(candidate: Candidate, reader: Reader) -> str:
+    return next(c for c in candidate.paper.categories if c in reader.interests.categories)
+
+
+def _public(pool: Pool, number: int) -> Reason:
+    signal = pool.candidates[number].signal
+    kind = ReasonKind.RISING if pool.trend.rising[number] else ReasonKind.TRENDING
+    return Reason(
+        kind, upvotes=signal.upvotes if signal else 0, percentile=round(float(pool.trend.percentile[number]), 1)
+    )
+
+
+def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Explanation:
+    """Every term of the paper's score for the reader, and what became of it."""
+    number = pool.index.get(paper_id)
+    if number is None:
+        day = reader.seen.get(paper_id)
+        return Explanation(paper_id, Verdict.SEEN if day else Verdict.UNKNOWN, day.isoformat() if day else "")
+    block = ranked(pool, [reader], [profile])
+    turn = Turn(pool, reader, profile, block, 0)
+    chosen = {c.number: c.section for c in choices(turn)}
+    verdict, detail = _verdict(pool, reader, block, number, chosen.keys())
+    total = block.scores.total[0]
+    better = block.eligible[0] & (total > total[number])
+    section = chosen.get(number)
+    return Explanation(
+        paper_id,
+        verdict,
+        detail,
+        section=section,
+        rank=int(better.sum()) + 1 if block.eligible[0, number] else 0,
+        relevance=float(block.scores.relevance[0, number]),
+        total=float(total[number]),
+        parts=_parts(pool, block, profile, number),
+        interests=_interests(pool, profile, number),
+        reasons=reasons(turn, number, section or Section.FOR_YOU),
+    )
+
+
+def _verdict(pool: Pool, reader: Reader, block: Ranked, number: int, chosen: Iterable[int]) -> tuple[Verdict, str]:
+    paper = pool.candidates[number].paper
+    if number in chosen:
+        return Verdict.PICKED, ""
+    for phrase in reader.interests.muted:
+        if pool.has_muted(phrase)[number]:
+            return Verdict.MUTED, phrase
+    for author in reader.interests.muted_authors:
+        if number in find(author, pool.authors):
+            return Verdict.MUTED_AUTHOR, author
+    if paper.id in reader.seen:
+        return Verdict.SEEN, reader.seen[paper.id].isoformat()
+    if not block.eligible[0, number]:
+        return Verdict.BELOW_FLOOR, ""
+    alike = max(chosen, key=lambda n: pool.similarity[number, n], default=None)
+    twin = alike is not None and pool.similarity[number, alike] > 0.5
+    return Verdict.OUTRANKED, pool.candidates[alike].paper.title if twin and alike is not None else ""
+
+
+def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Part, ...]:
+    scores = block.scores
+    best = scores.winner[0, number]
+    weight = profile.facets[best].weight if best >= 0 and scores.relevance[0, number] > 0 else 1.0
+    parts = (
+        Part("relevance", RELEVANCE * weight * float(scores.relevance[0, number])),
+        Part("trending", HEAT * float(pool.trend.heat[number])),
+        Part("author", AUTHOR * float(scores.author[0, number])),
+        Part("category", CATEGORY * float(scores.category[0, number])),
+        Part("age", -STALENESS * min(float(pool.age[number]), STALE)),
+        Part("disliked", -DISLIKE * float(scores.against[0, number])),
+    )
+    return tuple(part for part in parts if abs(part.value) > 1e-9)
+
+
+def _interests(pool: Pool, profile: Profile, number: int) -> tuple[Interest, ...]:
+    values = facet_values(pool, profile.facets)[:, number] if profile.facets else ()
+    ids = pool.terms(number)
+    found = []
+    for facet, value in zip(profile.facets, values, strict=True):
+        words, library, latent = contributions(pool, facet, number)
+        terms = surface(
+            pool, number, ids, words + library + latent[0] + latent[1], typed=facet.kind is ReasonKind.TOPIC
+        )
+        found.append(Interest(facet.kind, facet.subject, float(value), facet.weight, tuple(terms)))
+    return tuple(sorted(found, key=lambda i: -i.value))

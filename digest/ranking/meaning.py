@@ -1,0 +1,75 @@
+"""What an embedding adds to the scores, once somebody has computed the vectors: no model is loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from digest.models import Paper
+from digest.ranking.profiles import SHRINK, Facet, Reader
+from digest.ranking.statistics import unit
+from digest.ranking.text import Floats
+
+SHARE = 0.4
+"""Of the embedding in the value of a facet."""
+USUAL = 0.1
+"""Spread of the likeness of ordinary papers, leaned on where a day's papers are few."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Embeddings by name: of a paper its id, of a topic its phrase. All of one model, of unit length."""
+
+    papers: Mapping[str, Floats] = field(default_factory=dict)
+    phrases: Mapping[str, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """The day's papers in the embedding's space."""
+
+    vectors: Vectors
+    centre: Floats
+    """The mean paper: what all have in common says nothing about one reader."""
+    rows: Floats
+    """Papers x dimensions, centred and of unit length; 0 where a paper has no vector."""
+
+    @classmethod
+    def of(cls, vectors: Vectors | None, papers: Sequence[Paper]) -> Meanings | None:
+        """None where there is no vector of any of *papers*."""
+        known = {p.id: vectors.papers[p.id] for p in papers if p.id in vectors.papers} if vectors else {}
+        if not known or vectors is None:
+            return None
+        centre = np.array(list(known.values()), np.float32).mean(axis=0)
+        rows = [unit(known[p.id] - centre) if p.id in known else np.zeros_like(centre) for p in papers]
+        return cls(vectors, centre, np.array(rows, np.float32))
+
+    def blend(self, values: Floats, facets: Sequence[Facet], readers: Sequence[Reader]) -> Floats:
+        """*values* (facets x papers), with the likeness in meaning blended in where both sides have vectors.
+
+        Args:
+            values: in spreads of ordinary papers.
+            facets: one for each row.
+            readers: whose each of *facets* is.
+        """
+        directions = np.array([self._direction(*pair) for pair in zip(facets, readers, strict=True)], np.float64)
+        alike = directions @ self.rows.T.astype(np.float64)
+        papers = len(self.rows)
+        spread = np.sqrt((alike.var(axis=1) * papers + USUAL**2 * SHRINK) / (papers + SHRINK))
+        standard = (alike - alike.mean(axis=1, keepdims=True)) / spread[:, None]
+        known = np.outer(directions.any(axis=1), self.rows.any(axis=1))
+        return np.asarray(np.where(known, (1 - SHARE) * values + SHARE * standard, values).round(4), np.float32)
+
+    def _direction(self, facet: Facet, reader: Reader) -> Floats:
+        """Where the facet points: its phrase and its liked papers, the latter as much as they speak of it."""
+        direction = np.zeros_like(self.centre)
+        phrase = self.vectors.phrases.get(facet.subject)
+        if phrase is not None:
+            direction += unit(phrase - self.centre)
+        liked = [(share, p.id) for share, p in zip(facet.likes, reader.liked, strict=False)]
+        known = [share * (self.vectors.papers[i] - self.centre) for share, i in liked if i in self.vectors.papers]
+        if known:
+            direction += max(facet.likes) * unit(np.sum(known, axis=0))
+        return unit(direction)

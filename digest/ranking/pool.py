@@ -1,0 +1,130 @@
+"""The day's candidates, prepared once per process and scored for any number of readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from digest.models import Candidate
+from digest.ranking.meaning import Meanings, Vectors
+from digest.ranking.muting import Plain
+from digest.ranking.names import Name, bylines
+from digest.ranking.statistics import Statistics, learn
+from digest.ranking.text import Floats, Ids, bag_of
+from digest.ranking.trending import Trend, trend
+from digest.ranking.views import Views
+
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What `prepare` makes; never changed."""
+
+    candidates: tuple[Candidate, ...]
+    now: datetime
+    statistics: Statistics
+    """Those given, or the pool's own where these know less than a day's papers."""
+    views: Views
+    trend: Trend
+    age: Floats
+    """Days since each was listed, 0 for the future."""
+    index: Mapping[str, int]
+    """Where the paper with an id stands."""
+    authors: Mapping[str, list[tuple[int, str, Name]]]
+    plain: tuple[Plain, ...]
+    """For muted words."""
+    categories: Mapping[str, Floats]
+    """By category: 1 for the papers of which it is the first, 0.5 for those that have it too."""
+    meanings: Meanings | None = None
+    muted: dict[str, NDArray[np.bool_]] = field(default_factory=dict, repr=False)
+    """A cache: which papers have a muted phrase. Readers mute the same few words."""
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def terms(self, number: int) -> Ids:
+        """Ids of the terms of candidate *number*, ascending."""
+        matrix = self.views.tfidf
+        return self.views.ids[matrix.indices[matrix.indptr[number] : matrix.indptr[number + 1]]]
+
+    @cached_property
+    def similarity(self) -> Floats:
+        """Candidates x candidates, -1 to 1: how alike two papers are."""
+        words = (self.views.tfidf @ self.views.tfidf.T).toarray()
+        if not self.views.latent.shape[1]:
+            return np.asarray(words, np.float32)
+        return np.asarray(0.5 * words + 0.5 * self.views.latent @ self.views.latent.T, np.float32)
+
+    @cached_property
+    def tfidf_columns(self) -> csr_matrix:
+        """Terms x candidates."""
+        return csr_matrix(self.views.tfidf.T)
+
+    @cached_property
+    def bm25_columns(self) -> csr_matrix:
+        """Terms x candidates."""
+        return csr_matrix(self.views.bm25.T)
+
+    def category_match(self, followed: frozenset[str]) -> Floats:
+        """1 where a followed category is the paper's first, 0.5 where it is another of them, else 0."""
+        if not followed:
+            return np.zeros(len(self), np.float32)
+        match = np.zeros(len(self), np.float32)
+        for category in followed:
+            np.maximum(match, self.categories.get(category, match), out=match)
+        return match
+
+    @cached_property
+    def hottest(self) -> tuple[int, ...]:
+        """Candidates with a signal, the hottest first."""
+        order = np.argsort(-self.trend.heat, kind="stable").tolist()
+        return tuple(number for number in order if self.trend.known[number])
+
+    def has_muted(self, phrase: str) -> NDArray[np.bool_]:
+        """Which candidates have the muted *phrase* in title or abstract."""
+        if phrase not in self.muted:
+            self.muted[phrase] = np.array([text.has(phrase) for text in self.plain], bool)
+        return self.muted[phrase]
+
+
+def prepare(
+    candidates: Sequence[Candidate], statistics: Statistics, now: datetime, *, embedding: Vectors | None = None
+) -> Pool:
+    """Everything about the day's papers that no reader changes.
+
+    A store that knows fewer papers than came today (the very first days) is no measure of what is rare: the
+    candidates' own word statistics take its place.
+    """
+    # In the order of their ids, so that no tie is broken by the order in which the papers came.
+    unique = tuple(sorted({c.paper.id: c for c in candidates}.values(), key=lambda c: c.paper.id))
+    if statistics.papers < len(unique):
+        statistics = learn(c.paper for c in unique)
+    return Pool(
+        candidates=unique,
+        now=now,
+        statistics=statistics,
+        views=Views.of([bag_of(c.paper) for c in unique], statistics),
+        trend=trend(unique, now),
+        age=np.array([max((now - c.listed_at).total_seconds() / DAY, 0.0) for c in unique], np.float32),
+        index={c.paper.id: number for number, c in enumerate(unique)},
+        authors=bylines(c.paper.authors for c in unique),
+        plain=tuple(Plain.of(c.paper) for c in unique),
+        categories=_categories(unique),
+        meanings=Meanings.of(embedding, [c.paper for c in unique]),
+    )
+
+
+def _categories(candidates: Sequence[Candidate]) -> dict[str, Floats]:
+    found: dict[str, Floats] = {}
+    for number, candidate in enumerate(candidates):
+        for place, category in enumerate(candidate.paper.categories):
+            match = found.setdefault(category, np.zeros(len(candidates), np.float32))
+            match[number] = max(match[number], 0.5 if place else 1.0)
+    return found
