@@ -23,16 +23,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest import pipeline, ranking
-from digest.compose import Links, Site, Writer, Written, template_folder
+from digest.compose import Links, Site, Writer, Written, sentences, template_folder
+from digest.compose.words import words as words_of
 from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
-from digest.errors import SettingsError, UsageError
-from digest.models import Delivery, DeliveryState, Digest, Subscriber, SubscriberState
+from digest.errors import SettingsError, SourceError, UsageError
+from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
 from digest.pipeline import Parts, Progress, Report, no_progress
 from digest.ranking import Explanation
 from digest.settings import Settings, secret_keys
-from digest.sources import Client, build, look_up
+from digest.sources import Client, Limits, build, look_up
+from digest.sources.http import Traffic
 from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
@@ -99,6 +101,11 @@ def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> It
             template_folders=template_folders(settings),
             days=Days(parts),
         )
+
+
+def reason_text(pick: Pick, language: str = "en") -> str:
+    """Why *pick* was chosen, in the words of the mail; empty where there is no reason."""
+    return sentences.reason(pick.reasons, words_of(language))
 
 
 def roster(settings: Settings) -> pipeline.Roster | None:
@@ -309,6 +316,25 @@ def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, 
         wanted = DeliveryState(state) if state else None
         found = parts.store.deliveries.recent(limit, wanted)
         return [_plain(delivery) | {"email": email} for delivery, email in found]
+
+
+def digests(settings: Settings, limit: int = 50) -> list[tuple[Digest, Delivery]]:
+    """The latest digests that are still kept, and what became of them, newest first."""
+    with opened(settings, rehearse=True) as parts:
+        deliveries = parts.store.deliveries
+        found = (deliveries.find(each.subscriber_id, each.issue) for each, _ in deliveries.recent(limit))
+        return [(digest, delivery) for delivery, digest in filter(None, found) if digest]
+
+
+def unreachable(settings: Settings, patience: float) -> str:
+    """Why Hugging Face did not answer within about *patience* seconds; empty when it did."""
+    limits = Limits(connect=patience, read=patience, total=patience, retries=0)
+    try:
+        with Client(settings.contact, limits=limits) as client:
+            client.get(f"{settings.huggingface_url}/api/daily_papers?limit=1", traffic=Traffic())
+    except SourceError as error:
+        return str(error)
+    return ""
 
 
 def settle(settings: Settings, ids: Sequence[int], state: str) -> int:

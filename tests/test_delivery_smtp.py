@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digest.delivery.session import Relay, Timeouts
@@ -20,11 +20,13 @@ from tests.smtp_servers import (
     EHLO,
     EHLO_PLAIN,
     GREETING,
+    MOODS,
     Answer,
     Peer,
     Sink,
     babble,
     hang_up,
+    moody,
     peer,
     reset,
     sink,
@@ -52,7 +54,9 @@ def a_transport(
     server: Sink | Peer, timeouts: Timeouts = PATIENT, messages_per_connection: int = 100
 ) -> Iterator[SmtpTransport]:
     relay = Relay.from_settings(Settings(smtp_url=server.url))
-    transport = SmtpTransport(relay, timeouts=timeouts, messages_per_connection=messages_per_connection)
+    transport = SmtpTransport(
+        relay, hello="digest.example", timeouts=timeouts, messages_per_connection=messages_per_connection
+    )
     try:
         yield transport
     finally:
@@ -312,6 +316,23 @@ def test_a_fresh_connection_that_fails_is_not_tried_again() -> None:
         assert outcome(transport) == (None, True)
 
 
+LATE_ENDS: dict[str, list[Answer]] = {
+    "RCPT": [OK, "421 4.3.2 closing", hang_up],
+    "DATA": [OK, OK, hang_up],
+    "the final dot": [OK, OK, GO, "421 4.3.2 closing", hang_up],
+}
+
+
+@pytest.mark.parametrize("end", LATE_ENDS.values(), ids=LATE_ENDS)
+def test_a_connection_that_ends_later_in_the_exchange_defers(end: list[Answer]) -> None:
+    """Past MAIL FROM, the server has seen this message: it is not for us to try again at once."""
+    first = [GREETING, EHLO, OK, OK, GO, "250 first", *end]
+    with peer(first, [GREETING, EHLO, OK, OK, GO, "250 second"]) as server, a_transport(server) as transport:
+        transport.send(a_message(), ready)
+        assert outcome(transport)[0] is Deferred
+        assert len(server.heard) == 1
+
+
 def test_the_server_gets_a_quit() -> None:
     with peer([GREETING, EHLO, OK, OK, GO, "250 kept"]) as server, a_transport(server) as transport:
         transport.send(a_message(), ready)
@@ -374,6 +395,29 @@ def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed
 def test_an_answer_out_of_turn_defers(stage: str, answer: str) -> None:
     with peer([*STAGES[stage], answer, hang_up]) as server, a_transport(server) as transport:
         assert outcome(transport) == (Deferred, False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(moods=st.lists(st.just("well") | st.sampled_from(MOODS), max_size=16), pipelining=st.booleans())
+@example(moods=["well"] * 7 + ["421"], pipelining=True)
+@example(moods=["well"] * 7 + ["hangs up"], pipelining=True)
+def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: list[str], pipelining: bool) -> None:
+    """Sent means taken; in doubt means that nobody said; all the rest was not taken. And recorded before it left."""
+    sent, doubted, due = [], [], []
+    with moody(moods, pipelining=pipelining) as server, a_transport(server) as transport:
+        for number in range(4):
+            name = b"message %d" % number
+            try:
+                transport.send(a_message(name + b"\r\n"), lambda name=name: due.append(name))  # type: ignore[misc]
+                sent.append(name)
+            except Ambiguous:
+                doubted.append(name)
+            except DeliveryError:
+                pass
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken] == sent
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken_in_silence] == doubted
+    assert {*sent, *doubted} <= set(due)
+    assert len(due) == len(set(due)), "one message, one body"
 
 
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:

@@ -44,9 +44,9 @@ def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
         case ReasonKind.TRENDING | ReasonKind.SEEN:
             return _trending(reason, w)
     texts = {
-        ReasonKind.LIKED: w.gettext("is close to “%(subject)s”, which you liked"),
-        ReasonKind.AUTHOR: w.gettext("is by %(subject)s, whom you follow"),
-        ReasonKind.CATEGORY: w.gettext("is in %(subject)s, which you follow"),
+        ReasonKind.LIKED: w.gettext("is close to “%(subject)s” from your liked papers"),
+        ReasonKind.AUTHOR: w.gettext("is by %(subject)s from your list of authors"),
+        ReasonKind.CATEGORY: w.gettext("is in your category %(subject)s"),
     }
     return texts[reason.kind] % {"subject": fit(line(reason.subject), 90)}
 

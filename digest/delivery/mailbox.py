@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
+from email.errors import MessageError
+from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -113,9 +115,18 @@ def _summary(file: Path) -> Summary:
     parsed = BytesHeaderParser(policy=policy.default).parsebytes(header)
     return Summary(
         key=file.name,
-        sender=str(parsed.get("from", "")),
-        recipient=str(parsed.get("to", "")),
-        subject=str(parsed.get("subject", "")),
+        sender=_text(parsed, "from"),
+        recipient=_text(parsed, "to"),
+        subject=_text(parsed, "subject"),
         received_at=datetime.fromtimestamp(status.st_mtime, UTC),
         size=status.st_size,
     )
+
+
+def _text(parsed: EmailMessage, name: str) -> str:
+    """A header's text; empty where the email package stumbles over it, as over `To: a:b,c:;d` or `From: <`."""
+    try:
+        text = str(parsed.get(name, ""))
+    except (AttributeError, LookupError, TypeError, ValueError, MessageError):
+        return ""
+    return text.encode("utf-8", "replace").decode()  # an encoded word may hold half a surrogate pair

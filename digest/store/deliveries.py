@@ -83,11 +83,12 @@ class Deliveries:
     def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
         """Record *digests*, and when each subscriber is due next; returns how many issues were new.
 
-        A digest without picks is recorded as EMPTY. An issue that exists stays as it is.
+        A digest without picks is recorded as EMPTY. An issue that exists stays as it is. Rows are written in the order
+        of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
-            rows = [_planned(digest, numbers) for digest in digests]
+            rows = [_planned(digest, numbers) for digest in sorted(digests, key=lambda d: (d.subscriber.id, d.issue))]
             new = 0
             if rows:
                 insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
@@ -107,7 +108,7 @@ class Deliveries:
             numbers |= {row.id: row.no for row in rows}
         values = [
             {"id": edition, "paper_no": numbers[paper.id], "data": codec.papers.dump(paper)}
-            for edition, paper in papers.items()
+            for edition, paper in sorted(papers.items())
         ]
         if values:
             connection.execute(self._database.insert(schema.editions).on_conflict_do_nothing(), values)
@@ -115,7 +116,7 @@ class Deliveries:
 
     def _advance(self, connection: sa.Connection, due: Mapping[int, datetime], issues: Mapping[int, date]) -> None:
         s = schema.subscribers
-        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in due.items()]
+        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in sorted(due.items())]
         if rows:
             connection.execute(
                 s.update()
@@ -190,6 +191,8 @@ class Deliveries:
             Ids of those beginnings that may go on. Not among them: a claim that was lost, and a subscriber who left
             or paused since.
         """
+        if not (beginnings or outcomes):
+            return set()
         with self._database.writing() as connection:
             if outcomes:
                 connection.execute(_FINISH, [_finished(outcome) | {"b_owner": owner} for outcome in outcomes])
@@ -229,11 +232,9 @@ class Deliveries:
                 claimed = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.CLAIMED.value)
                 connection.execute(update.where(claimed).values(state=DeliveryState.PLANNED.value, ready_at=now))
             old = sa.and_(d.ready_at <= now, d.expires_at <= now, d.state != DeliveryState.IN_DATA.value)
-            connection.execute(
-                update.where(old).values(
-                    state=sa.case((d.state == unknown, unknown), else_=DeliveryState.EXPIRED.value), ready_at=None
-                )
-            )
+            # what was sent again had an unknown end before: too old, it is in doubt still, and not unsent
+            state = sa.case((d.resends > 0, unknown), else_=DeliveryState.EXPIRED.value)
+            connection.execute(update.where(old).values(state=state, ready_at=None))
         return lost
 
     def settle(self, ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
