@@ -30,7 +30,7 @@ from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
-from digest.pipeline import Parts, Progress, Report, no_progress
+from digest.pipeline import Parts, Progress, Report, Turns, no_progress
 from digest.ranking import Explanation
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, build, look_up
@@ -151,6 +151,7 @@ def opened(
             look_up=partial(look_up, settings),
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
+            turns=Turns.from_settings(opened_store, settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
         )
@@ -419,4 +420,4 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
 
 def _pace(opened_store: Store, key: str, interval: float) -> None:
     """Wait for the next place under a limit that all processes on this database share; in real time, also in replays."""
-    time.sleep(opened_store.sources.reserve(key, interval, time.time()))
+    time.sleep(opened_store.rates.reserve(key, interval, time.time()))

@@ -58,9 +58,18 @@ def _no_break(text: str) -> str:
     return text
 
 
+def _rates(value: object) -> object:
+    """`"gmail.com=5, gmx.net=0.5"` from a variable and a table in TOML are the same."""
+    if isinstance(value, str):
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        value = {name.strip(): rate.strip() for name, _, rate in pairs}
+    return {str(name).lower(): rate for name, rate in value.items()} if isinstance(value, dict) else value
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
+Rates = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_rates)]
 
 
 class Feed(BaseModel):
@@ -89,6 +98,12 @@ class Settings(BaseModel):
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
     """Connections to the relay at once, each reused."""
     smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    smtp_rate: Annotated[float, Field(ge=0)] = 0.0
+    """Messages a second to the relay, from all processes together; 0 is no limit."""
+    smtp_domain_rates: Rates = {}
+    """The same for recipients of one domain: `{"gmail.com": 5}`."""
+    warm_up: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_words)] = ()
+    """Messages on the first day of sending, the second and so on (UTC), for a sender that nobody knows yet."""
     mailbox: Path = Path("var/mailbox")
     sender: Line = "Paper Digest <digest@localhost>"
     reply_to: Line = ""

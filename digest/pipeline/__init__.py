@@ -11,6 +11,7 @@ from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, run, synchronise
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Reading",
     "Report",
     "Roster",
+    "Turns",
     "deliver",
     "digest_for",
     "no_progress",

@@ -91,6 +91,9 @@ class _Run:
             outcome = Outcome(claim.id, DeliveryState.PLANNED, now, "not tried", ready_at=now)
         elif not claim.allowed:
             outcome = Outcome(claim.id, DeliveryState.CANCELLED, now, "the subscriber left or paused")
+        elif wait := self._parts.turns.wait(claim.digest.subscriber.email):
+            ready = now + timedelta(seconds=wait)
+            outcome = Outcome(claim.id, DeliveryState.DEFERRED, now, "waits for its turn", ready_at=ready)
         else:
             outcome = self._send(transport, claim)
         self._ledger.finish(outcome)

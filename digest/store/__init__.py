@@ -21,6 +21,7 @@ from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
 from digest.store.lock import Hold, hold
 from digest.store.papers import Papers, Stored
+from digest.store.rates import Pace, Rates
 from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
 from digest.store.shelf import Said, Shelf
@@ -40,6 +41,8 @@ __all__ = [
     "Limit",
     "Opinions",
     "Outcome",
+    "Pace",
+    "Rates",
     "Run",
     "Said",
     "SourceRecord",
@@ -72,6 +75,7 @@ class Store:
         self.suppressions = Suppressions(database)
         self.letters = Letters(database)
         self.limits = Limits(database)
+        self.rates = Rates(database)
         self.shelf = Shelf(database)
         self.census = Census(database)
 
