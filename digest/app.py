@@ -152,6 +152,7 @@ def opened(
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
             turns=Turns.from_settings(opened_store, settings),
+            sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
         )
@@ -403,6 +404,18 @@ def _person(parts: Parts, email: str | None) -> tuple[Subscriber, date]:
     return person, local_day(person.schedule, parts.clock())
 
 
+def _signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+    if not settings.dkim_domain:
+        return None
+    if not settings.dkim_key:
+        raise SettingsError("DIGEST_DKIM_KEY: DIGEST_DKIM_DOMAIN is set, so there must be a key to sign with")
+    try:
+        from digest.delivery.dkim import Signer  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        raise SettingsError("DIGEST_DKIM_DOMAIN: signing needs the extra: pip install 'digest[dkim]'") from error
+    return Signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key.encode()).sign
+
+
 def _keys(settings: Settings, rehearse: bool) -> tuple[str, ...]:
     if rehearse and not settings.secret_key and not (settings.home / "var" / "secret_key").exists():
         return (secrets.token_urlsafe(32),)
@@ -419,5 +432,5 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; in real time, also in replays."""
+    """Wait for the next place under a limit that all processes on this database share; real time, also in replays."""
     time.sleep(opened_store.rates.reserve(key, interval, time.time()))

@@ -309,6 +309,8 @@ class Moody(Peer):
             except OSError:
                 return
             with connection, suppress(OSError):
+                # Its answers to pipelined commands must not wait for each other's acknowledgement.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._converse_moodily(connection)
 
     def _converse_moodily(self, connection: socket.socket) -> None:

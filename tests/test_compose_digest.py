@@ -115,7 +115,10 @@ def test_a_card_kept_for_another_reader_shows_nothing_of_them() -> None:
     ("reasons", "said"),
     [
         ([Reason(ReasonKind.TOPIC, "owls")], "It matches your topic “owls”."),
-        ([Reason(ReasonKind.TOPIC, "owls"), Reason(ReasonKind.TOPIC, "mice")], "It matches your topics “owls” and “mice”."),
+        (
+            [Reason(ReasonKind.TOPIC, "owls"), Reason(ReasonKind.TOPIC, "mice")],
+            "It matches your topics “owls” and “mice”.",
+        ),
         ([Reason(ReasonKind.LIKED, "On Owls")], "It is close to “On Owls” from your liked papers."),
         ([Reason(ReasonKind.AUTHOR, "Mira Okonkwo")], "It is by Mira Okonkwo from your list of authors."),
         ([Reason(ReasonKind.CATEGORY, "cs.CL")], "It is in your category cs.CL."),
@@ -124,8 +127,10 @@ def test_a_card_kept_for_another_reader_shows_nothing_of_them() -> None:
         ([Reason(ReasonKind.TRENDING, percentile=40, upvotes=1)], "It has 1 upvote."),
         ([Reason(ReasonKind.RISING, percentile=95)], "It is gaining upvotes faster than 95% of the day’s papers."),
         ([Reason(ReasonKind.SEEN, day=date(2026, 2, 2))], "It was in your digest of Feb 2 and is trending now."),
-        ([Reason(ReasonKind.AUTHOR, "A B"), Reason(ReasonKind.CATEGORY, "cs.CL"), Reason(ReasonKind.TOPIC, "x")],
-         "It is by A B from your list of authors and is in your category cs.CL."),
+        (
+            [Reason(ReasonKind.AUTHOR, "A B"), Reason(ReasonKind.CATEGORY, "cs.CL"), Reason(ReasonKind.TOPIC, "x")],
+            "It is by A B from your list of authors and is in your category cs.CL.",
+        ),
     ],
 )
 def test_a_reason_is_one_sentence(reasons: list[Reason], said: str) -> None:
@@ -148,7 +153,10 @@ def test_a_paper_without_reasons_gives_none() -> None:
         (a_digest(a_pick(a_paper(title="Owls")), since=date(2026, 1, 29)), "Since Thursday: Owls · Feb 4"),
         (a_digest(a_pick(a_paper(title="Owls")), since=date(2026, 1, 12)), "Since Jan 12: Owls · Feb 4"),
         (days.empty_day(), "A quiet day: nothing new for you · Feb 4"),
-        (a_digest(a_pick(a_paper(title="Owl " * 40)), a_pick()), "Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl… and 1 more · Feb 4"),
+        (
+            a_digest(a_pick(a_paper(title="Owl " * 40)), a_pick()),
+            "Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl Owl… and 1 more · Feb 4",
+        ),
     ],
 )
 def test_a_subject_names_the_lead_paper_and_the_day(digest: Digest, subject: str) -> None:
@@ -176,7 +184,7 @@ def test_a_reader_without_interests_hears_nothing_of_topics() -> None:
 
 def test_the_status_line_tells_what_was_read_and_what_was_not() -> None:
     text = " ".join(write(days.source_down()).text.split())
-    assert "Chosen from 36 papers; read today: Hugging Face (33 new)." in text
+    assert "Chosen from 36 papers. Read today: Hugging Face (33 new)." in text
     assert "arXiv could not be read, since Feb 2: no answer within 30 seconds." in text
     assert "Example Letters was read only in part (3 new): the feed ends in the middle of an entry." in text
 
@@ -215,7 +223,9 @@ def test_forty_papers_keep_to_the_budget_with_some_in_short() -> None:
 
 
 def hundreds(number: int = 400) -> Digest:
-    return days.digest_of(*(a_pick(a_paper(title=f"{i} " + "long " * 60, abstract="word " * 500)) for i in range(number)))
+    return days.digest_of(
+        *(a_pick(a_paper(title=f"{i} " + "long " * 60, abstract="word " * 500)) for i in range(number))
+    )
 
 
 def test_what_finds_no_place_is_counted_and_is_on_the_web() -> None:
@@ -269,7 +279,10 @@ MAILS = {
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_other_mails_look_as_they_did(kind: str, language: str, snapshot: SnapshotAssertion) -> None:
     subscriber = a_subscriber(
-        "ada@example.org", token="q3v9k2", name="Ada", language=language,
+        "ada@example.org",
+        token="q3v9k2",
+        name="Ada",
+        language=language,
         interests=interests("owls", authors=("Mira Okonkwo",)),
     )
     to = "operator@example.org" if kind == "alert" else subscriber
@@ -293,5 +306,3 @@ def test_a_long_list_of_interests_fits_a_welcome() -> None:
     many = interests(*(f"topic {i} " + "x" * 300 for i in range(200)))
     subscriber = a_subscriber(interests=replace(many, topics=(*many.topics, Topic("y"))))
     assert len(WRITER.mail("welcome", subscriber, at=NOON).data) < 20_000
-
-

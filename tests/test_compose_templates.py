@@ -48,7 +48,11 @@ def test_a_name_that_does_not_exist_is_told_with_file_and_line(tmp_path: Path) -
 
 
 def test_a_variable_that_does_not_exist_is_told_with_file_and_line(tmp_path: Path) -> None:
-    put(tmp_path, "digest/body.html", '{% extends "mail/_base/layout.html" %}\n{% block content %}\n\n{{ nws }}{% endblock %}')
+    put(
+        tmp_path,
+        "digest/body.html",
+        '{% extends "mail/_base/layout.html" %}\n{% block content %}\n\n{{ nws }}{% endblock %}',
+    )
     with pytest.raises(SettingsError, match=r"digest/body\.html:4: 'nws' is undefined"):
         writer(tmp_path).write(full_day())
 
@@ -78,7 +82,12 @@ def test_a_page_too_large_without_any_paper_is_told(tmp_path: Path) -> None:
 
 def test_every_class_of_our_templates_is_styled_and_every_style_is_used() -> None:
     folder = template_folder() / "mail"
-    used = {name for file in folder.rglob("*.html") for found in re.findall(r'class="([^"]+)"', file.read_text()) for name in found.split()}
+    used = {
+        name
+        for file in folder.rglob("*.html")
+        for found in re.findall(r'class="([^"]+)"', file.read_text())
+        for name in found.split()
+    }
     styled = set(re.findall(r"^\.([a-z-]+)", (folder / "_base" / "style.css").read_text(), re.MULTILINE))
     assert used == styled
 

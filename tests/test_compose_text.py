@@ -31,7 +31,9 @@ def test_a_cut_text_always_fits(text: str, columns: int) -> None:
 
 
 def test_an_abstract_ends_with_a_sentence() -> None:
-    text = "We test e.g. this, by A. Nother et al. in Fig. 3. It works. And a third sentence that is too long to fit here."
+    text = (
+        "We test e.g. this, by A. Nother et al. in Fig. 3. It works. And a third sentence that is too long to fit here."
+    )
     assert shorten(text, 70) == "We test e.g. this, by A. Nother et al. in Fig. 3. It works."
 
 

@@ -127,6 +127,17 @@ def test_an_international_report(encoding: str) -> None:
     assert (bounce.kind, bounce.recipient) == (HARD, "jörg@bücher.example")
 
 
+def test_an_encoding_that_is_broken_hides_a_report_and_breaks_nothing() -> None:
+    [bounce] = parse(a_report(encoding="base64", body="abcde"))
+    assert (bounce.kind, bounce.message_id) == (SOFT, "<20260204.abc@digest.example>")
+
+
+@pytest.mark.parametrize("subject", ["=?no-such-charset?b?eHg=?=", "=?utf-8?b?=?=", "=?utf-8?q?=ff=fe?=", "\udcff"])
+def test_a_subject_that_cannot_be_decoded_breaks_nothing(subject: str) -> None:
+    raw = f"From: mailer-daemon@relay.example\r\nSubject: {subject}\r\n\r\n550 5.1.1 gone\r\n"
+    assert parse(raw.encode("utf-8", "surrogateescape"))[0].kind is HARD
+
+
 @pytest.mark.parametrize(
     "original",
     [

@@ -18,14 +18,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from digest import app, demo
 from digest.demo.account import Account
 from digest.demo.mail_server import mail_server
 from digest.demo.moment import Moment, latest_moment
-from digest.demo.upstream import sample_day, silence
+from digest.demo.upstream import UPSTREAM_SETTINGS, sample_day, silence
 from digest.models import Delivery, DeliveryState, Message, Schedule
 from digest.settings import Settings
+from tests.data.sources.upstream import Reply, serving
 from tests.make import NOON, a_digest, a_paper, a_pick, a_subscriber, interests
 
 NOBODY_THERE = "http://127.0.0.1:1"
@@ -34,6 +36,13 @@ NOBODY_THERE = "http://127.0.0.1:1"
 @contextlib.contextmanager
 def unwatched() -> Iterator[demo.Progress]:
     yield lambda what, done, total: None
+
+
+@pytest.fixture(autouse=True)
+def _logs_apart() -> Iterator[None]:
+    """The command writes them to standard error."""
+    with capture_logs():
+        yield
 
 
 def run(settings: Settings) -> None:
@@ -79,9 +88,9 @@ def test_live_papers_are_mailed_where_there_are_any(capsys: pytest.CaptureFixtur
     assert re.search(r"arxiv: \d\d papers", told)
 
 
-def test_upstreams_without_anything_new_are_no_reason_to_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with sample_day(datetime.now(UTC).date() - timedelta(days=300)) as urls:
-        run(Settings.model_validate(urls))
+def test_upstreams_without_papers_are_no_reason_to_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Reply(b"[]")) as upstream:
+        run(Settings.model_validate(dict.fromkeys(UPSTREAM_SETTINGS - {"contact"}, upstream.url)))
     told = " ".join(capsys.readouterr().out.split())
     assert "invented: the built-in sample day" in told
     assert "nothing to mail from them" in told
@@ -102,17 +111,18 @@ def test_the_command_ends_by_itself_in_a_script(tmp_path: Path) -> None:
         cwd=here, env=_environment(tmp_path), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
-    assert "`digest demo` in a terminal shows the mails" in process.stdout
+    assert "In a terminal, `digest demo` shows the mails" in process.stdout
     assert list(here.iterdir()) == []
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_in_a_terminal_the_command_shows_the_mails_until_ctrl_c(tmp_path: Path) -> None:
     terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "digest", "demo"],
-        cwd=tmp_path, env=_environment(tmp_path), stdout=its_end, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    command, environment = [sys.executable, "-m", "digest", "demo"], _environment(tmp_path)
+    with (
+        _taken(demo.PORT),
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=its_end, stderr=subprocess.DEVNULL) as process,
+    ):
         os.close(its_end)
         try:
             told = ""
@@ -126,6 +136,15 @@ def test_in_a_terminal_the_command_shows_the_mails_until_ctrl_c(tmp_path: Path) 
             os.close(terminal)
     assert page.count('class="row"') == 3
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@contextlib.contextmanager
+def _taken(port: int) -> Iterator[None]:
+    """Something listens on *port*, perhaps another demo; the demo then finds another."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
 
 
 def _environment(folder: Path) -> dict[str, str]:

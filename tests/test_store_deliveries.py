@@ -22,7 +22,6 @@ from digest.models import (
     Interests,
     Listing,
     Paper,
-    Pick,
     Profile,
     Reason,
     ReasonKind,
@@ -77,7 +76,8 @@ def claimed(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
 def in_data(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
     """The only delivery, with its body on the way."""
     claim = claimed(store, now, owner)
-    assert store.deliveries.mark([Beginning(claim.id, "5ba93c9d", "<1@example.org>")], [], owner) == {claim.id}
+    beginning = Beginning(claim.id, "5ba93c9d", "<1@example.org>", now + LEASE)
+    assert store.deliveries.mark([beginning], [], owner) == {claim.id}
     return claim
 
 
@@ -142,7 +142,9 @@ def test_two_planners_at_once_plan_every_issue_once(store: Store) -> None:
 
 
 def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
-    interests = Interests(topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",))
+    interests = Interests(
+        topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",)
+    )
     store.subscribers.sync([Profile("ada@example.org", "Ada", interests, papers=5, language="de")], NOON)
     [ada] = store.subscribers.everyone()
     reasons = (
@@ -150,7 +152,9 @@ def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
         Reason(ReasonKind.TRENDING, upvotes=120, percentile=97.5, value=1 / 3),
         Reason(ReasonKind.SEEN, day=date(2026, 2, 1)),
     )
-    paper = a_paper(title="Ω ≤ 𝔸 “quoted”", doi="10.1000/x", published=datetime(2026, 2, 3, 9, 8, 7, 654321, tzinfo=UTC))
+    paper = a_paper(
+        title="Ω ≤ 𝔸 “quoted”", doi="10.1000/x", published=datetime(2026, 2, 3, 9, 8, 7, 654321, tzinfo=UTC)
+    )
     digest = a_digest(
         a_pick(known(store, paper), score=0.1 + 0.2, reasons=reasons, signal=Signal(NOON, 120, 3, None)),
         a_pick(known(store, a_paper(authors=(), published=None)), section=Section.QUIETER, reasons=()),
@@ -287,9 +291,9 @@ def test_a_body_goes_out_once_its_beginning_is_committed(store: Store) -> None:
 def test_another_workers_claim_is_not_begun(store: Store) -> None:
     planned(store)
     claim = claimed(store)
-    assert store.deliveries.mark([Beginning(claim.id, "", "")], [], "worker 2") == set()
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], "worker 2") == set()
     claimed(store, NOON + LEASE, "worker 2")
-    assert store.deliveries.mark([Beginning(claim.id, "", "")], [], ME) == set(), "the lease ran out"
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], ME) == set(), "the lease ran out"
 
 
 @pytest.mark.parametrize("state", [SubscriberState.UNSUBSCRIBED, SubscriberState.PAUSED, SubscriberState.REMOVED])
@@ -298,7 +302,7 @@ def test_who_left_at_the_last_moment_gets_nothing(store: Store, state: Subscribe
     claims = store.deliveries.claim(NOON, ME, 10)
     assert all(claim.allowed for claim in claims)
     store.subscribers.set_state(leaves.subscriber.email, state, NOON)
-    began = store.deliveries.mark([Beginning(claim.id, "", "") for claim in claims], [], ME)
+    began = store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR) for claim in claims], [], ME)
     assert began == {the(store, stays).id}
     assert the(store, leaves).state == DeliveryState.CLAIMED
 
@@ -392,7 +396,7 @@ def test_who_is_alone_need_not_wait_for_leases(store: Store) -> None:
     """One process holds the lock: whatever others had, they are dead."""
     body, claim, waiting = planned(store, 3)
     first, second = store.deliveries.claim(NOON, "the dead", 2)
-    store.deliveries.mark([Beginning(first.id, "", "")], [], "the dead")
+    store.deliveries.mark([Beginning(first.id, "", "", NOON + LEASE)], [], "the dead")
     assert store.deliveries.recover(NOON + MINUTE, "resend", alone=True) == 1
     states = [the(store, d).state for d in (body, claim, waiting)]
     assert states == [DeliveryState.UNKNOWN, DeliveryState.PLANNED, DeliveryState.PLANNED]

@@ -184,12 +184,20 @@ def _derived(key: bytes, purpose: Purpose) -> bytes:
     return hmac.digest(key, f"digest.links.{purpose}".encode(), "sha256")
 
 
+_MOST = 4
+"""Fields of a link; only the last one, a paper's id, comes from outside and may hold a newline."""
+
+
 def _pack(fields: Sequence[str]) -> bytes:
-    return base64.urlsafe_b64encode("\n".join(fields).encode()).rstrip(b"=")
+    return base64.urlsafe_b64encode("\n".join(fields).encode(errors="surrogatepass")).rstrip(b"=")
 
 
 def _unpack(packed: bytes) -> list[str]:
-    return base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4)).decode().split("\n")
+    return (
+        base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4))
+        .decode(errors="surrogatepass")
+        .split("\n", _MOST - 1)
+    )
 
 
 def _seconds(at: datetime | None) -> tuple[str, ...]:

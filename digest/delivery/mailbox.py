@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
@@ -63,8 +64,11 @@ class Mailbox:
 
     def summaries(self, limit: int = 200) -> list[Summary]:
         """The newest messages, newest first."""
-        files = [(entry.stat().st_mtime_ns, Path(entry)) for entry in self._files()]
-        return [_summary(file) for _, file in sorted(files, reverse=True)[:limit]]
+        newest: list[Summary] = []
+        for _, file in sorted(self._ages(), reverse=True)[:limit]:
+            with suppress(FileNotFoundError):  # a mail program has just filed or removed it
+                newest.append(_summary(file))
+        return newest
 
     def read(self, key: str) -> bytes:
         """The message named *key*, as it was sent.
@@ -88,6 +92,11 @@ class Mailbox:
             os.fsync(file.fileno())
         draft.replace(self.folder / "new" / name)
         _sync(self.folder / "new")
+
+    def _ages(self) -> Iterator[tuple[int, Path]]:
+        for entry in self._files():
+            with suppress(FileNotFoundError):
+                yield entry.stat().st_mtime_ns, Path(entry)
 
     def _files(self) -> Iterator[os.DirEntry[str]]:
         for part in ("new", "cur"):

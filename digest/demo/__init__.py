@@ -57,7 +57,8 @@ def main(settings: Settings, *, once: bool, watch: Watch) -> None:
         if account.problem:
             raise DigestError(account.problem)
         if once:
-            click.echo("All of it was in a temporary folder and is gone. `digest demo` in a terminal shows the mails.")
+            click.echo("All of it was in a temporary folder and is gone.")
+            click.echo("In a terminal, `digest demo` shows the mails in the browser.")
         else:
             _stay(kept)
 

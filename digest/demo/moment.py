@@ -23,8 +23,8 @@ class Moment:
     people: int
 
     def __str__(self) -> str:
-        who = "everybody's hour" if self.due == self.people else f"the hour of {self.due} of {self.people} readers"
-        return f"{self.at:%a %d %b %Y, %H:%M} UTC, when {who} had last struck, each in their own zone"
+        whose = "everybody's hour" if self.due == self.people else f"the hour of {self.due} of {self.people} readers"
+        return f"{self.at:%a %d %b %Y, %H:%M} UTC, the latest moment at which {whose} had come where they live"
 
 
 def latest_moment(schedules: Sequence[Schedule], now: datetime) -> Moment:

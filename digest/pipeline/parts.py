@@ -40,6 +40,8 @@ class Parts:
     writer: Writer
     transports: Callable[[], Transport]
     turns: Turns
+    sign: Callable[[bytes, datetime], bytes] | None
+    """Adds a DKIM signature made at that moment; None where the relay signs."""
     owner: str
     """Names this process in the outbox."""
     progress: Progress = no_progress

@@ -22,8 +22,8 @@ from digest.store.engine import Database
 LIFE = timedelta(hours=20)
 """A digest older than this is superseded, not sent late."""
 
-LEASE = timedelta(minutes=5)
-"""How long a claim holds; many times what one batch takes."""
+LEASE = timedelta(minutes=10)
+"""How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
 
 RECEIVED = (
     DeliveryState.SENT,
@@ -70,6 +70,8 @@ class Beginning:
     id: int
     sha256: str
     message_id: str
+    until: datetime
+    """When somebody else may take it for lost: a lease for the body and the answer to it."""
 
 
 class Deliveries:
@@ -198,8 +200,7 @@ class Deliveries:
                 connection.execute(_FINISH, [_finished(outcome) | {"b_owner": owner} for outcome in outcomes])
             if not beginnings:
                 return set()
-            values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
-            connection.execute(_BEGIN, [value | {"b_owner": owner} for value in values])
+            connection.execute(_BEGIN, [_begun(beginning) | {"b_owner": owner} for beginning in beginnings])
             d = schema.deliveries.c
             ids = [b.id for b in beginnings]
             began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
@@ -323,7 +324,12 @@ _BEGIN = (
         _d.state == DeliveryState.CLAIMED.value,
         sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value),
     )
-    .values(state=DeliveryState.IN_DATA.value, sha256=sa.bindparam("b_sha"), message_id=sa.bindparam("b_message_id"))
+    .values(
+        state=DeliveryState.IN_DATA.value,
+        ready_at=sa.bindparam("b_until"),
+        sha256=sa.bindparam("b_sha"),
+        message_id=sa.bindparam("b_message_id"),
+    )
 )
 
 _FINISH = (
@@ -338,6 +344,15 @@ _FINISH = (
         owner="",
     )
 )
+
+
+def _begun(beginning: Beginning) -> dict[str, Any]:
+    return {
+        "b_id": beginning.id,
+        "b_sha": beginning.sha256,
+        "b_message_id": beginning.message_id,
+        "b_until": beginning.until,
+    }
 
 
 def _finished(outcome: Outcome) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class Limits:
         if full := self._full(limits, moment):  # a flood costs reads only
             return full
         paces = {_pace(limit, moment): limit for limit in limits}
-        full = self._rates.take([*paces])
-        return paces[full] if isinstance(full, Pace) else None
+        taken = self._rates.take([*paces])
+        return paces[taken] if isinstance(taken, Pace) else None
 
     def forget(self, now: datetime) -> int:
         """Drop the limits that hold nobody back any more."""
