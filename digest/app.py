@@ -73,6 +73,7 @@ def site(settings: Settings) -> Site:
         postal_address=settings.postal_address,
         public_url=settings.public_url,
         web=settings.web,
+        mail_domain=settings.mail_domain,
         thumbnails=settings.thumbnails,
     )
 

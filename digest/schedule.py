@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import ExitStack
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from digest import app
+from digest import app, inbound
 from digest.errors import DigestError
 from digest.settings import Settings
 
@@ -36,11 +37,14 @@ def serve(settings: Settings) -> None:
         misfire_grace_time=None,
     )
     log.info("serving", database=settings.database_url, smtp=bool(settings.smtp_url))
-    tick(settings)
-    scheduler.start()
-    stop.wait()
-    log.info("stopping")
-    scheduler.shutdown(wait=True)
+    with ExitStack() as stack:
+        if settings.mail_domain:
+            stack.enter_context(inbound.receiving(stack.enter_context(app.desk(settings))))
+        tick(settings)
+        scheduler.start()
+        stop.wait()
+        log.info("stopping")
+        scheduler.shutdown(wait=True)
 
 
 def tick(settings: Settings) -> None:

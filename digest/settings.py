@@ -74,6 +74,16 @@ def _database(url: str) -> str:
     return url
 
 
+def _domain(name: str) -> str:
+    try:
+        ascii_name = name.encode("idna").decode().lower() if name else ""
+    except UnicodeError:
+        ascii_name = "?"
+    if not re.fullmatch(r"([a-z0-9-]+(\.[a-z0-9-]+)+)?", ascii_name):
+        raise ValueError("must be a domain, such as b.digest.example.org")
+    return ascii_name
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
@@ -136,6 +146,16 @@ class Settings(BaseModel):
     """Addresses of reverse proxies whose word on who is asking (X-Forwarded-For) is taken."""
     operator_token: str = ""
     """Opens the operator's page and /metrics from elsewhere; without one there is no such page."""
+    mail_domain: Annotated[Line, AfterValidator(_domain)] = ""
+    """Domain whose mail our own receiver takes: bounces and unsubscribe mail. Empty: no such addresses are used."""
+    inbound_host: str = "127.0.0.1"
+    inbound_port: Annotated[int, Field(ge=0, le=65535)] = 8025
+    """Where `digest serve` takes that mail from the mail server in front of it, by SMTP or LMTP."""
+    inbound_size: Annotated[int, Field(ge=10_000)] = 1_000_000
+    """Bytes of the largest mail taken."""
+    inbound_connections: Annotated[int, Field(ge=1)] = 20
+    subscribe_address: Line = ""
+    """Mail to this address of `mail_domain` is answered with the confirmation of a sign-up; needs the web pages."""
     sources: Words = ("huggingface", "arxiv")
     huggingface_url: Url = "https://huggingface.co"
     arxiv_feed_url: Url = "https://rss.arxiv.org"

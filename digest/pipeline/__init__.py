@@ -3,6 +3,7 @@
 * `pull`    asks every source for what is new and keeps it; a source that is down is recorded, the others go on
 * `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
 * `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
+* `incoming` takes what comes back: bounces and complaints, and when to stop writing to an address
 
 Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from digest.errors import SettingsError
+from digest.store.bounces import Bounces, Returned
 from digest.store.census import Census
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import (
@@ -54,6 +55,7 @@ __all__ = [
     "Outcome",
     "Pace",
     "Rates",
+    "Returned",
     "Run",
     "Said",
     "SourceRecord",
@@ -84,6 +86,7 @@ class Store:
         self.readers = Readers(database, token_of)
         self.signups = Signups(database)
         self.suppressions = Suppressions(database)
+        self.bounces = Bounces(database)
         self.letters = Letters(database)
         self.limits = Limits(database)
         self.rates = Rates(database)
