@@ -392,5 +392,5 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; in real time, also in replays."""
+    """Wait for the next place under a limit that all processes share; in real time, also in a replay."""
     time.sleep(opened_store.sources.reserve(key, interval, time.time()))

@@ -19,7 +19,6 @@ from digest.models import (
     Interests,
     Listing,
     Paper,
-    Pick,
     Profile,
     Reason,
     ReasonKind,
@@ -124,7 +123,9 @@ def test_an_issue_without_picks_is_done(store: Store) -> None:
 
 
 def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
-    interests = Interests(topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",))
+    interests = Interests(
+        topics=(Topic("naïve Bayes", 2.5),), authors=("Ada",), muted=("survey",), categories=("cs.CL",)
+    )
     store.subscribers.sync([Profile("ada@example.org", "Ada", interests, papers=5, language="de")], NOON)
     [ada] = store.subscribers.everyone()
     reasons = (
@@ -132,7 +133,9 @@ def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
         Reason(ReasonKind.TRENDING, upvotes=120, percentile=97.5, value=1 / 3),
         Reason(ReasonKind.SEEN, day=date(2026, 2, 1)),
     )
-    paper = a_paper(title="Ω ≤ 𝔸 “quoted”", doi="10.1000/x", published=datetime(2026, 2, 3, 9, 8, 7, 654321, tzinfo=UTC))
+    paper = a_paper(
+        title="Ω ≤ 𝔸 “quoted”", doi="10.1000/x", published=datetime(2026, 2, 3, 9, 8, 7, 654321, tzinfo=UTC)
+    )
     digest = a_digest(
         a_pick(known(store, paper), score=0.1 + 0.2, reasons=reasons, signal=Signal(NOON, 120, 3, None)),
         a_pick(known(store, a_paper(authors=(), published=None)), section=Section.QUIETER, reasons=()),

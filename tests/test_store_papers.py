@@ -24,7 +24,9 @@ def listed(paper: Paper, source: str = "arxiv", at: datetime = NOON, **given: An
 
 
 def test_a_pull_brings_candidates(store: Store) -> None:
-    paper = a_paper(doi="10.1000/ada", tldr="Short.", keywords=("invention",), thumbnail_url="https://example.org/x.png")
+    paper = a_paper(
+        doi="10.1000/ada", tldr="Short.", keywords=("invention",), thumbnail_url="https://example.org/x.png"
+    )
     assert store.papers.add([listed(paper, signal=Signal(NOON, 5, 2, 30))], NOON + HOUR) == Stored(1, new=1, merged=0)
     [candidate] = store.papers.candidates(NOON, NOON + DAY)
     assert candidate.paper == paper

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from digest.due import next_due
 from digest.errors import UsageError
 from digest.models import WEEKDAYS, Interests, Origin, Profile, Schedule, Subscriber, SubscriberState, Topic
-from digest.store import Store, Sync, address, schema
+from digest.store import Store, Sync, address
 from tests.make import NOON, a_digest, interests
 
 DAY = timedelta(days=1)
@@ -261,7 +261,9 @@ def test_nobody_has_that_address(store: Store) -> None:
     assert store.subscribers.by_token("no such token") is None
 
 
-@pytest.mark.parametrize("text", ["", "ada", "ada@", "@example.org", "a b@example.org", "ada@example..org", "a@b\n.org"])
+@pytest.mark.parametrize(
+    "text", ["", "ada", "ada@", "@example.org", "a b@example.org", "ada@example..org", "a@b\n.org"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not an e-mail address"):
         address(text)
