@@ -23,16 +23,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest import pipeline, ranking
-from digest.compose import Links, Site, Writer, Written, template_folder
+from digest.compose import Links, Site, Writer, Written, sentences, template_folder
+from digest.compose.words import words as words_of
 from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
-from digest.errors import SettingsError, UsageError
-from digest.models import Delivery, DeliveryState, Digest, Subscriber, SubscriberState
+from digest.errors import SettingsError, SourceError, UsageError
+from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
 from digest.pipeline import Parts, Progress, Report, no_progress
 from digest.ranking import Explanation
 from digest.settings import Settings, secret_keys
-from digest.sources import Client, build, look_up
+from digest.sources import Client, Limits, build, look_up
+from digest.sources.http import Traffic
 from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
@@ -75,11 +77,6 @@ def site(settings: Settings) -> Site:
     )
 
 
-def template_folders(settings: Settings) -> tuple[Path, ...]:
-    """Where templates are: under `home`, and the packaged ones for the rest."""
-    return (settings.home / "templates", template_folder())
-
-
 def writer(settings: Settings, signing: Links) -> Writer:
     """Writes mails."""
     return Writer(template_folders(settings), site(settings), signing)
@@ -96,9 +93,19 @@ def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> It
             site=site(settings),
             seal=Seal(keys),
             tokens_of=lambda email_key: tuple(_token_of((key,))(email_key) for key in keys),
-            template_folders=template_folders(settings),
+            template_folders=tuple(template_folders(settings)),
             days=Days(parts),
         )
+
+
+def template_folders(settings: Settings) -> list[Path]:
+    """Where templates are looked for: under `home`, then those that come with the program."""
+    return [settings.home / "templates", template_folder()]
+
+
+def reason_text(pick: Pick, language: str = "en") -> str:
+    """Why *pick* was chosen, in the words of the mail; empty where there is no reason."""
+    return sentences.reason(pick.reasons, words_of(language))
 
 
 def roster(settings: Settings) -> pipeline.Roster | None:
@@ -144,6 +151,7 @@ def opened(
             look_up=partial(look_up, settings),
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
+            sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
         )
@@ -311,6 +319,25 @@ def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, 
         return [_plain(delivery) | {"email": email} for delivery, email in found]
 
 
+def digests(settings: Settings, limit: int = 50) -> list[tuple[Digest, Delivery]]:
+    """The latest digests that are still kept, and what became of them, newest first."""
+    with opened(settings, rehearse=True) as parts:
+        deliveries = parts.store.deliveries
+        found = (deliveries.find(each.subscriber_id, each.issue) for each, _ in deliveries.recent(limit))
+        return [(digest, delivery) for delivery, digest in filter(None, found) if digest]
+
+
+def unreachable(settings: Settings, patience: float) -> str:
+    """Why Hugging Face did not answer within about *patience* seconds; empty when it did."""
+    limits = Limits(connect=patience, read=patience, total=patience, retries=0)
+    try:
+        with Client(settings.contact, limits=limits) as client:
+            client.get(f"{settings.huggingface_url}/api/daily_papers?limit=1", traffic=Traffic())
+    except SourceError as error:
+        return str(error)
+    return ""
+
+
 def settle(settings: Settings, ids: Sequence[int], state: str) -> int:
     """Have deliveries sent again, or say what became of them; how many that applied to."""
     with opened(settings) as parts:
@@ -376,6 +403,18 @@ def _person(parts: Parts, email: str | None) -> tuple[Subscriber, date]:
     return person, local_day(person.schedule, parts.clock())
 
 
+def _signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+    if not settings.dkim_domain:
+        return None
+    if not settings.dkim_key:
+        raise SettingsError("DIGEST_DKIM_KEY: DIGEST_DKIM_DOMAIN is set, so there must be a key to sign with")
+    try:
+        from digest.delivery.dkim import Signer  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        raise SettingsError("DIGEST_DKIM_DOMAIN: signing needs the extra: pip install 'digest[dkim]'") from error
+    return Signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key.encode()).sign
+
+
 def _keys(settings: Settings, rehearse: bool) -> tuple[str, ...]:
     if rehearse and not settings.secret_key and not (settings.home / "var" / "secret_key").exists():
         return (secrets.token_urlsafe(32),)
@@ -392,5 +431,5 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes share; in real time, also in a replay."""
+    """Wait for the next place under a limit that all processes on this database share; real time, also in replays."""
     time.sleep(opened_store.sources.reserve(key, interval, time.time()))

@@ -1,8 +1,9 @@
 """When an issue is due: wall-clock schedules in the reader's own zone.
 
 A subscriber gets at most one issue a local calendar day. Where a clock change skips the chosen time, the issue comes
-as much later as the clock jumped; where it repeats it, the first of the two counts (PEP 495, fold 0). A local day that
-does not exist (Samoa had no 30 December 2011) has no issue. Everything here is arithmetic on values.
+as much later as the clock jumped, or as much earlier where later would be another day (America/Nuuk skips the last hour
+of a Saturday); where it repeats it, the first of the two counts (PEP 495, fold 0). A local day that does not exist
+(Samoa had no 30 December 2011) has no issue. Everything here is arithmetic on values.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ def slot(schedule: Schedule, day: date) -> datetime | None:
     if day.weekday() not in schedule.days:
         return None
     zone = ZoneInfo(schedule.zone)
-    moment = datetime.combine(day, schedule.at, tzinfo=zone).astimezone(UTC)
-    return moment if moment.astimezone(zone).date() == day else None
+    for fold in (0, 1):  # of a skipped time, fold 0 lies after the jump and fold 1 before it
+        moment = datetime.combine(day, schedule.at.replace(fold=fold), tzinfo=zone).astimezone(UTC)
+        if moment.astimezone(zone).date() == day:
+            return moment
+    return None
 
 
 def next_due(schedule: Schedule, now: datetime, last_issue: date | None = None) -> datetime:

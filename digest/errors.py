@@ -79,7 +79,15 @@ class Refused(DeliveryError):
 
 
 class SenderAtFault(DeliveryError):
-    """Login, TLS, MAIL FROM or policy: nothing will leave until the operator acts; no reader is to blame."""
+    """Login, TLS, MAIL FROM or policy: nothing will leave until the operator acts; no reader is to blame.
+
+    Attributes:
+        about_recipient: it was said to one recipient or message, and others may pass; several such in a row may not.
+    """
+
+    def __init__(self, text: str, *, code: int = 0, enhanced: str = "", about_recipient: bool = False) -> None:
+        super().__init__(text, code=code, enhanced=enhanced)
+        self.about_recipient = about_recipient
 
 
 class Ambiguous(DeliveryError):

@@ -1,7 +1,8 @@
 """The daemon: the clock, and the pages beside it.
 
-One tick a minute makes the same pass that `digest run` makes, for whoever is due. One job in UTC and no state of its own: the database knows who is due, so a tick that is late, missed or repeated does
-no harm. A job per subscriber would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
+One tick a minute makes the same pass that `digest run` makes, for whoever is due. It is one job in UTC and has no state
+of its own: the database knows who is due, so a tick that is late, missed or repeated does no harm. A job per subscriber
+would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
 """
 
 from __future__ import annotations

@@ -8,9 +8,12 @@ Secrets are refused in digest.toml. Every problem is reported at once, as `where
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import tempfile
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -19,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from digest.errors import SettingsError
 
-SECRETS = ("secret_key", "smtp_password", "database_password", "operator_token")
+SECRETS = ("secret_key", "smtp_password", "database_password", "dkim_key", "operator_token")
 """Settings that may stand in a variable or in the secrets directory, never in digest.toml."""
 
 
@@ -58,9 +61,15 @@ def _no_break(text: str) -> str:
     return text
 
 
+def _database(url: str) -> str:
+    urlsplit(url)  # complains of brackets that do not match
+    return url
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
+_HIDDEN = Field(repr=False)
 
 
 class Feed(BaseModel):
@@ -80,15 +89,21 @@ class Settings(BaseModel):
 
     home: Path = Path()
     """Where digest.toml, subscribers.yaml, templates/ and var/ are looked for."""
-    database_url: str = "sqlite:///var/digest.sqlite"
-    database_password: str = ""
+    database_url: Annotated[str, AfterValidator(_database), _HIDDEN] = "sqlite:///var/digest.sqlite"
+    """A variable's may hold a password."""
+    database_password: Annotated[str, _HIDDEN] = ""
     roster: Path = Path("subscribers.yaml")
     smtp_url: Annotated[str, AfterValidator(_smtp)] | None = None
     """None: mail goes into `mailbox` instead."""
-    smtp_password: str = ""
+    smtp_password: Annotated[str, _HIDDEN] = ""
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
     """Connections to the relay at once, each reused."""
     smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    dkim_domain: str = ""
+    """Sign mails for this domain ourselves; empty: the relay does."""
+    dkim_selector: str = "digest"
+    dkim_key: Annotated[str, _HIDDEN] = ""
+    """Private key in PEM, RSA of at least 2048 bits or Ed25519."""
     mailbox: Path = Path("var/mailbox")
     sender: Line = "Paper Digest <digest@localhost>"
     reply_to: Line = ""
@@ -98,7 +113,7 @@ class Settings(BaseModel):
     """Whether mails show the papers' preview images, which a mail program fetches from the source."""
     public_url: Url = "http://127.0.0.1:8000"
     """Base of every link to our own pages. Mails hold such links only once this is set: see `web`."""
-    secret_key: Words = ()
+    secret_key: Annotated[Words, _HIDDEN] = ()
     """Signs links; newest first, older ones stay valid."""
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -152,7 +167,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         values.update(found)
         where.update(dict.fromkeys(found, place))
 
-    take(_from_secrets(environ), "secrets")
+    take(_from_secrets(environ, problems), "secrets")
     take(_from_toml(file, problems), str(file))
     for name, value in _from_environment(environ).items():
         take({name: value}, f"DIGEST_{name.upper()}")
@@ -176,14 +191,13 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     except FileNotFoundError:
         pass
     file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was quicker
-        return (file.read_text().strip(),)
-    key = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w") as out:
-        out.write(key)
-    return (key,)
+    # written aside (mode 0600) and then linked, so that nobody ever reads a file without its key
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key-") as draft:
+        draft.write(secrets.token_urlsafe(32))
+        draft.flush()
+        with suppress(FileExistsError):  # another process was quicker
+            os.link(draft.name, file)
+    return (file.read_text().strip(),)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +211,7 @@ def _from_toml(file: Path, problems: list[str]) -> dict[str, Any]:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         problems.append(f"{file}: {error}")
         return {}
     for name in SECRETS:
@@ -206,15 +220,25 @@ def _from_toml(file: Path, problems: list[str]) -> dict[str, Any]:
                 f"{file}: {name}: secrets do not belong into this file; "
                 f"set DIGEST_{name.upper()} or put a file named {name} into the secrets directory"
             )
-    if urlsplit(str(values.get("database_url", ""))).password:
+    if values.pop("home", None) is not None:
+        problems.append(f"{file}: home: is set by DIGEST_HOME only")
+    if re.search(r"//[^/@]*:.*@", str(values.get("database_url", ""))):
         problems.append(f"{file}: database_url: must not hold a password; set DIGEST_DATABASE_PASSWORD")
     return values
 
 
-def _from_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+def _from_secrets(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     folder = environ.get("DIGEST_SECRETS") or environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
-    files = {name: Path(folder) / name for name in SECRETS}
-    return {name: file.read_text().strip() for name, file in files.items() if file.is_file()}
+    found: dict[str, str] = {}
+    for name in SECRETS:
+        file = Path(folder) / name
+        try:
+            found[name] = file.read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (UnicodeDecodeError, OSError) as error:
+            problems.append(f"{file}: cannot be read: {error}")
+    return found
 
 
 def _problem(error: Any, where: Mapping[str, str]) -> str:
@@ -223,5 +247,10 @@ def _problem(error: Any, where: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where.get(name, 'digest.toml')}: {path}: no such setting; see the README for the list"
     text = str(error["msg"]).removeprefix("Value error, ")
-    shown = "" if name in SECRETS else f" (it is {error['input']!r})"
+    shown = "" if name in SECRETS else f" (it is {_without_password(error['input'])})"
     return f"{where.get(name, name)}: {path}: {text}{shown}"
+
+
+def _without_password(value: object) -> str:
+    """*value* as it may be shown: an address keeps its scheme and its host."""
+    return re.sub(r"//.*@", "//…@", repr(value))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from digest.store import Store, open_store
 from tests.make import token_of
@@ -37,6 +38,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for need, (present, reason) in NEEDS.items():
         if item.get_closest_marker(need) and not present():
             (pytest.fail if need in required else pytest.skip)(reason)
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    """Without the values of every local variable, which takes minutes for a matrix."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,8 @@ def a_candidate(paper: Paper | None = None, **given: Any) -> Candidate:
     upvotes = given.pop("upvotes", None)
     if upvotes is not None:
         given["signals"] = (Signal(NOON, upvotes=upvotes),)
-    return Candidate(paper or a_paper(), **({"listed_at": NOON, "sources": ("arxiv",)} | given))
+    values: dict[str, Any] = {"listed_at": NOON, "sources": ("arxiv",)}
+    return Candidate(paper or a_paper(), **(values | given))
 
 
 def interests(*topics: str, **given: Any) -> Interests:

@@ -254,12 +254,25 @@ class _Reader:
 @contextmanager
 def peer(*conversations: Sequence[Answer]) -> Iterator[Peer]:
     """A running peer; each connection follows the next of *conversations*."""
+    with _listening(scripted := Peer(), conversations):
+        yield scripted
+
+
+@contextmanager
+def moody(moods: Sequence[str], *, pipelining: bool) -> Iterator[Moody]:
+    """A running server with moods."""
+    with _listening(server := Moody(moods=list(moods), pipelining=pipelining), ()):
+        yield server
+
+
+@contextmanager
+def _listening(server: Peer, conversations: Sequence[Sequence[Answer]]) -> Iterator[None]:
     listener = socket.create_server(("127.0.0.1", 0))
-    scripted = Peer(listener.getsockname()[1])
-    thread = threading.Thread(target=scripted.serve, args=(listener, conversations))
+    server.port = listener.getsockname()[1]
+    thread = threading.Thread(target=server.serve, args=(listener, conversations))
     thread.start()
     try:
-        yield scripted
+        yield
     finally:
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
@@ -271,6 +284,81 @@ def peer(*conversations: Sequence[Answer]) -> Iterator[Peer]:
 GREETING = "220 peer.example ESMTP"
 EHLO = "250-peer.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"
 EHLO_PLAIN = "250 peer.example"
+
+
+# ---- a server with moods ---------------------------------------------------------------------------------------------
+
+MOODS = ("well", "later", "never", "421", "hangs up", "nonsense", "later and hangs up")
+
+
+@dataclass
+class Moody(Peer):
+    """Answers MAIL, RCPT, DATA and bodies by the next of its moods, and all the rest as it should."""
+
+    moods: list[str] = field(default_factory=list)
+    pipelining: bool = True
+    taken: list[bytes] = field(default_factory=list)
+    """Bodies for which it took responsibility and said so."""
+    taken_in_silence: list[bytes] = field(default_factory=list)
+    """Bodies that it got whole, and answered not at all or unreadably."""
+
+    def serve(self, listener: socket.socket, conversations: object = ()) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                # Its answers to pipelined commands must not wait for each other's acknowledgement.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._converse_moodily(connection)
+
+    def _converse_moodily(self, connection: socket.socket) -> None:
+        reader = _Reader(connection, [])
+        connection.sendall(b"220 moody\r\n")
+        valid = {"MAIL": False, "RCPT": False}
+        while True:
+            line = reader.line()
+            verb = line[:4].upper().decode()
+            if verb == "EHLO":
+                connection.sendall(
+                    b"250-moody\r\n250-PIPELINING\r\n250 SIZE\r\n" if self.pipelining else b"250 moody\r\n"
+                )
+            elif verb in {"RSET", "MAIL"}:
+                valid = dict.fromkeys(valid, False)
+            if verb == "RSET":
+                connection.sendall(b"250 reset\r\n")
+            elif verb == "QUIT":
+                connection.sendall(b"221 bye\r\n")
+                return
+            elif verb in valid:
+                before = verb == "MAIL" or valid["MAIL"]
+                valid[verb] = before and self._answer(connection, b"250 ok")
+                if not before:
+                    connection.sendall(b"503 MAIL first\r\n")
+            elif verb == "DATA" and not all(valid.values()):
+                connection.sendall(b"503 RCPT first\r\n")
+            elif verb == "DATA" and self._answer(connection, b"354 go"):
+                self._take(connection, reader.body())
+                valid = dict.fromkeys(valid, False)
+
+    def _take(self, connection: socket.socket, body: bytes) -> None:
+        mood = self.moods[0] if self.moods else "well"
+        if mood in {"hangs up", "nonsense"}:
+            self.taken_in_silence.append(body)
+        if self._answer(connection, b"250 taken"):
+            self.taken.append(body)
+
+    def _answer(self, connection: socket.socket, well: bytes) -> bool:
+        mood = self.moods.pop(0) if self.moods else "well"
+        answers = {"well": well, "later": b"451 4.3.0 later", "never": b"550 5.3.0 never", "nonsense": b"?!"}
+        if mood in answers:
+            connection.sendall(answers[mood] + b"\r\n")
+            return mood == "well"
+        if mood != "hangs up":
+            connection.sendall(b"421 4.3.2 closing\r\n" if mood == "421" else b"451 4.3.0 later\r\n")
+        hang_up(connection)
+        raise ConnectionAbortedError
 
 
 # ---- Postfix's -------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ def meaning(phase: Phase, reply: str) -> str:
         (Phase.RCPT, "550 mailbox unavailable", REFUSED),
         (Phase.RCPT, "550 5.4.1 Recipient address rejected: Access denied", REFUSED),
         (Phase.RCPT, "500 5.3.0 Error: command failed", REFUSED),
+        (Phase.RCPT, "550 this account is blocked", REFUSED),
         (Phase.RCPT, "550 5.7.134 RESOLVER.RST.SenderNotAuthenticatedForMailbox", REFUSED),
         (Phase.RCPT, "550 5.2.1 is receiving mail at a rate that prevents additional messages", LATER),
         # our fault, never the reader's

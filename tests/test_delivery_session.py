@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
-from digest.delivery import connect
+from digest.delivery import check, connect
 from digest.delivery.mailbox import Mailbox
-from digest.delivery.session import Relay, Timeouts, Tls, hello_name, is_loopback, verifying_context
+from digest.delivery.relay import Relay, Tls, hello_name, is_loopback
+from digest.delivery.session import Timeouts, probe, verifying_context
 from digest.delivery.smtp import SmtpTransport
 from digest.errors import Deferred, DeliveryError, SenderAtFault, SettingsError
 from digest.models import Message
@@ -265,6 +266,7 @@ def test_another_machine(host: str) -> None:
         ("mx.example.org", "d@digest.example", "mx.example.org"),
         ("8f2c", "d@digest.example", "digest.example"),
         ("localhost.localdomain", "d@digest.example", "digest.example"),
+        ("1.0.0.127.in-addr.arpa", "d@digest.example", "digest.example"),
         ("8f2c", "d@localhost", None),
     ],
 )
@@ -275,7 +277,7 @@ def test_what_we_call_ourselves(
     assert hello_name(sender) == expected
 
 
-def test_the_transport_follows_from_the_settings(tmp_path: object) -> None:
+def test_the_transport_follows_from_the_settings() -> None:
     assert isinstance(connect(Settings())(), Mailbox)
     transport = connect(Settings(smtp_url="smtp://localhost"))()
     assert isinstance(transport, SmtpTransport)
@@ -286,3 +288,23 @@ def test_we_say_our_name() -> None:
     with peer([GREETING, EHLO, hang_up]) as server, pytest.raises(Deferred):
         send(relay_to(server, Tls.NONE))
     assert server.heard[0][0] == b"ehlo digest.example"
+
+
+# ---- for the doctor --------------------------------------------------------------------------------------------------
+
+
+def test_a_check_tells_what_it_found_and_sends_nothing() -> None:
+    with sink(starttls=server_context(), login=("ada", "secret"), extensions=["PIPELINING"]) as server:
+        found = probe(relay_to(server, Tls.REQUIRED, "ada", "secret"), "digest.example", TIMEOUTS, our_context())
+        assert found.startswith(f"127.0.0.1:{server.port}: TLSv1.3, logged in as ada, offers ")
+        assert "PIPELINING" in found
+        assert "secret" not in found
+        assert server.messages == []
+
+
+def test_a_check_of_the_settings() -> None:
+    assert check(Settings()) == "no relay is set; mail is kept in var/mailbox"
+    with sink() as server:
+        assert ": no TLS, no login, offers " in check(Settings(smtp_url=server.url))
+    with pytest.raises(Deferred, match="refused"):
+        check(Settings(smtp_url=server.url))

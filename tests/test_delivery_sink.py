@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from digest.delivery.session import Relay, Timeouts
+from digest.delivery.relay import Relay
+from digest.delivery.session import Timeouts
 from digest.delivery.smtp import SmtpTransport
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message

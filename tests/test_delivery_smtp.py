@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from digest.delivery.session import Relay, Timeouts
+from digest.delivery.relay import Relay
+from digest.delivery.session import Timeouts
 from digest.delivery.smtp import SmtpTransport, crlf, has_long_line, stuff
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
@@ -20,11 +23,13 @@ from tests.smtp_servers import (
     EHLO,
     EHLO_PLAIN,
     GREETING,
+    MOODS,
     Answer,
     Peer,
     Sink,
     babble,
     hang_up,
+    moody,
     peer,
     reset,
     sink,
@@ -34,6 +39,7 @@ from tests.smtp_servers import (
 
 HEADER = b"From: digest@digest.example\r\nTo: ada@example.org\r\nSubject: an invented digest\r\n\r\n"
 QUICK = Timeouts(connect=2, greeting=0.4, command=0.4, data=0.4, body=0.4, end=0.4, quit=0.4)
+QUICK_AT_THE_END = Timeouts(connect=5, greeting=5, command=5, data=5, body=0.4, end=0.4, quit=2)
 PATIENT = Timeouts(connect=5, greeting=5, command=5, data=5, body=5, end=5, quit=2)
 OK = "250 2.1.0 ok"
 GO = "354 go ahead"
@@ -52,7 +58,9 @@ def a_transport(
     server: Sink | Peer, timeouts: Timeouts = PATIENT, messages_per_connection: int = 100
 ) -> Iterator[SmtpTransport]:
     relay = Relay.from_settings(Settings(smtp_url=server.url))
-    transport = SmtpTransport(relay, timeouts=timeouts, messages_per_connection=messages_per_connection)
+    transport = SmtpTransport(
+        relay, hello="digest.example", timeouts=timeouts, messages_per_connection=messages_per_connection
+    )
     try:
         yield transport
     finally:
@@ -221,7 +229,17 @@ def test_a_message_too_long_for_the_server_is_refused_without_sending_it() -> No
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ada", "@example.org", "ada@", "a b@example.org", "a@example.org>\r\nDATA", "a\0@example.org", "<a@b>"],
+    [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "a b@example.org",
+        "a@example.org>\r\nDATA",
+        "a\0@example.org",
+        "<a@b>",
+        "a@-ü-.example",
+    ],
 )
 def test_an_address_cannot_break_out_of_its_command(shared_sink: Sink, address: str) -> None:
     with a_transport(shared_sink) as transport:
@@ -277,6 +295,17 @@ def test_a_refused_sender_is_our_fault_though_the_rest_was_refused_in_its_wake()
     assert server.heard[0][4] == b"RSET"
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([OK, "550 5.1.1 no such user", hang_up], Refused), (["550 5.7.1 not you", hang_up], SenderAtFault)],
+)
+def test_a_refusal_counts_though_the_server_hangs_up_on_it(
+    answers: list[Answer], expected: type[DeliveryError]
+) -> None:
+    with peer([GREETING, EHLO, *answers]) as server, a_transport(server) as transport:
+        assert outcome(transport) == (expected, False)
+
+
 # ---- connections -----------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +339,30 @@ def test_a_fresh_connection_that_fails_is_not_tried_again() -> None:
     with peer([GREETING, EHLO, hang_up], works) as server, a_transport(server) as transport:
         assert outcome(transport) == (Deferred, False)
         assert outcome(transport) == (None, True)
+
+
+LATE_ENDS: dict[str, list[Answer]] = {
+    "RCPT": [OK, "421 4.3.2 closing", hang_up],
+    "DATA": [OK, OK, hang_up],
+    "the final dot": [OK, OK, GO, "421 4.3.2 closing", hang_up],
+}
+
+
+@pytest.mark.parametrize("end", LATE_ENDS.values(), ids=LATE_ENDS)
+def test_a_connection_that_ends_later_in_the_exchange_defers(end: list[Answer]) -> None:
+    """Past MAIL FROM, the server has seen this message: it is not for us to try again at once."""
+    first = [GREETING, EHLO, OK, OK, GO, "250 first", *end]
+    with peer(first, [GREETING, EHLO, OK, OK, GO, "250 second"]) as server, a_transport(server) as transport:
+        transport.send(a_message(), ready)
+        assert outcome(transport)[0] is Deferred
+        assert len(server.heard) == 1
+
+
+def test_a_server_that_left_first_needs_no_quit() -> None:
+    with peer([GREETING, EHLO, OK, OK, GO, "250 kept", hang_up]) as server, a_transport(server) as transport:
+        assert transport.send(a_message(), ready) == "250 kept"
+        transport.close()
+        transport.close()
 
 
 def test_the_server_gets_a_quit() -> None:
@@ -363,9 +416,28 @@ def test_a_server_that_misbehaves_before_the_body_defers(stage: str, misdeed: An
 
 @pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=MISDEEDS)
 def test_a_server_that_misbehaves_after_the_final_dot_leaves_us_in_doubt(misdeed: Answer) -> None:
-    with peer([GREETING, EHLO, OK, OK, GO, misdeed]) as server, a_transport(server, QUICK) as transport:
+    with peer([GREETING, EHLO, OK, OK, GO, misdeed]) as server, a_transport(server, QUICK_AT_THE_END) as transport:
         expected = Deferred if misdeed == MISDEEDS["says 421"] else Ambiguous
         assert outcome(transport) == (expected, True)
+
+
+def test_an_answer_out_of_turn_to_the_final_dot_leaves_us_in_doubt() -> None:
+    with peer([GREETING, EHLO, OK, OK, GO, "354 go on"]) as server, a_transport(server) as transport:
+        assert outcome(transport) == (Ambiguous, True)
+
+
+def test_an_operator_who_interrupts_does_not_leave_a_connection_in_mid_message() -> None:
+    """What was in the body stays `in_data`; the next message must not be written into it."""
+
+    def interrupt(connection: socket.socket) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        stay_silent(connection)
+
+    works = [GREETING, EHLO, OK, OK, GO, "250 kept"]
+    with peer([GREETING, EHLO, OK, OK, GO, interrupt], works) as server, a_transport(server) as transport:
+        with pytest.raises(KeyboardInterrupt):
+            transport.send(a_message(), ready)
+        assert transport.send(a_message(), ready) == "250 kept"
 
 
 @pytest.mark.parametrize(
@@ -376,10 +448,34 @@ def test_an_answer_out_of_turn_defers(stage: str, answer: str) -> None:
         assert outcome(transport) == (Deferred, False)
 
 
+@settings(max_examples=100, deadline=None)
+@given(moods=st.lists(st.just("well") | st.sampled_from(MOODS), max_size=16), pipelining=st.booleans())
+@example(moods=["well"] * 7 + ["421"], pipelining=True)
+@example(moods=["well"] * 7 + ["hangs up"], pipelining=True)
+def test_whatever_the_server_does_we_know_what_became_of_each_message(moods: list[str], pipelining: bool) -> None:
+    """Sent means taken; in doubt means that nobody said; all the rest was not taken. And recorded before it left."""
+    sent, doubted, due = [], [], []
+    with moody(moods, pipelining=pipelining) as server, a_transport(server) as transport:
+        for number in range(4):
+            name = b"message %d" % number
+            try:
+                transport.send(a_message(name + b"\r\n"), lambda name=name: due.append(name))  # type: ignore[misc]
+                sent.append(name)
+            except Ambiguous:
+                doubted.append(name)
+            except DeliveryError:
+                pass
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken] == sent
+    assert [body.rpartition(b"\r\n")[2] for body in server.taken_in_silence] == doubted
+    assert {*sent, *doubted} <= set(due)
+    assert len(due) == len(set(due)), "one message, one body"
+
+
 def test_a_body_of_which_the_end_never_left_is_not_in_doubt() -> None:
     """The final dot is the last byte: while it is here, the server must forget the rest (RFC 5321, section 3.8)."""
     huge = a_message((b"y" * 70 + b"\r\n") * 400_000)
-    with peer([GREETING, EHLO, OK, OK, go_and_do_nothing]) as server, a_transport(server, QUICK) as transport:
+    script: list[Answer] = [GREETING, EHLO, OK, OK, go_and_do_nothing]
+    with peer(script) as server, a_transport(server, QUICK_AT_THE_END) as transport:
         assert outcome(transport, huge) == (Deferred, True)
 
 

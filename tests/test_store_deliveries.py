@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -29,9 +32,9 @@ from digest.models import (
     SubscriberState,
     Topic,
 )
-from digest.store import Beginning, Claim, Outcome, Store
+from digest.store import Beginning, Claim, Outcome, Store, open_store
 from digest.store.deliveries import LEASE, LIFE
-from tests.make import NOON, a_digest, a_paper, a_pick
+from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 T = TypeVar("T")
 DAY = timedelta(days=1)
@@ -73,7 +76,8 @@ def claimed(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
 def in_data(store: Store, now: datetime = NOON, owner: str = ME) -> Claim:
     """The only delivery, with its body on the way."""
     claim = claimed(store, now, owner)
-    assert store.deliveries.begin([Beginning(claim.id, "5ba93c9d", "<1@example.org>")], owner) == {claim.id}
+    beginning = Beginning(claim.id, "5ba93c9d", "<1@example.org>", now + LEASE)
+    assert store.deliveries.mark([beginning], [], owner) == {claim.id}
     return claim
 
 
@@ -120,6 +124,21 @@ def test_an_issue_without_picks_is_done(store: Store) -> None:
     assert store.deliveries.plan([digest], {}) == 1
     assert the(store, digest).state == DeliveryState.EMPTY
     assert store.deliveries.claim(NOON + DAY, ME, 10) == []
+
+
+def test_two_planners_at_once_plan_every_issue_once(store: Store) -> None:
+    """They share papers and people, and come to them in opposite orders."""
+    readers = people(store, 200)
+    papers = [a_paper() for _ in range(400)]
+    store.papers.add([Listing("arxiv", paper, NOON) for paper in papers], NOON)
+    digests = [a_digest(a_pick(papers[2 * n]), a_pick(papers[2 * n + 1]), subscriber=r) for n, r in enumerate(readers)]
+    due = {reader.id: NOON + DAY for reader in readers}
+
+    def plan(order: int) -> int:
+        return store.deliveries.plan(digests[::order], dict(list(due.items())[::order]))
+
+    assert sum(at_once([lambda: plan(1), lambda: plan(-1)])) == 200
+    assert store.deliveries.counts() == {"planned": 200}
 
 
 def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
@@ -209,9 +228,25 @@ def test_no_two_workers_claim_the_same(store: Store) -> None:
             mine += [claim.id for claim in claims]
         return mine
 
-    hands = at_once([lambda n=n: work(f"worker {n}") for n in range(4)])  # type: ignore[misc]
+    hands = at_once([partial(work, f"worker {n}") for n in range(4)])
     ids = [i for hand in hands for i in hand]
     assert len(ids) == len(set(ids)) == 120
+
+
+def claim_all(url: str, owner: str) -> list[int]:
+    with closing(open_store(url, token_of)) as store:
+        mine: list[int] = []
+        while claims := store.deliveries.claim(NOON, owner, 3):
+            mine += [claim.id for claim in claims]
+        return mine
+
+
+def test_no_two_processes_claim_the_same(store: Store, database_url: str) -> None:
+    planned(store, 60)
+    with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+        hands = processes.map(claim_all, [database_url] * 2, ["process 1", "process 2"])
+    ids = [i for hand in hands for i in hand]
+    assert len(ids) == len(set(ids)) == 60
 
 
 def test_the_index_answers_what_is_ready(store: Store) -> None:
@@ -246,7 +281,7 @@ def test_a_body_goes_out_once_its_beginning_is_committed(store: Store) -> None:
         "5ba93c9d",
         "<1@example.org>",
     )
-    store.deliveries.finish([Outcome(claim.id, DeliveryState.SENT, NOON + MINUTE, "250 ok")], ME)
+    store.deliveries.mark([], [Outcome(claim.id, DeliveryState.SENT, NOON + MINUTE, "250 ok")], ME)
     delivery = the(store, digest)
     assert (delivery.state, delivery.sent_at, delivery.reply) == (DeliveryState.SENT, NOON + MINUTE, "250 ok")
     assert delivery.ready_at is None
@@ -256,9 +291,9 @@ def test_a_body_goes_out_once_its_beginning_is_committed(store: Store) -> None:
 def test_another_workers_claim_is_not_begun(store: Store) -> None:
     planned(store)
     claim = claimed(store)
-    assert store.deliveries.begin([Beginning(claim.id, "", "")], "worker 2") == set()
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], "worker 2") == set()
     claimed(store, NOON + LEASE, "worker 2")
-    assert store.deliveries.begin([Beginning(claim.id, "", "")], ME) == set(), "the lease ran out"
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], ME) == set(), "the lease ran out"
 
 
 @pytest.mark.parametrize("state", [SubscriberState.UNSUBSCRIBED, SubscriberState.PAUSED, SubscriberState.REMOVED])
@@ -267,7 +302,7 @@ def test_who_left_at_the_last_moment_gets_nothing(store: Store, state: Subscribe
     claims = store.deliveries.claim(NOON, ME, 10)
     assert all(claim.allowed for claim in claims)
     store.subscribers.set_state(leaves.subscriber.email, state, NOON)
-    began = store.deliveries.begin([Beginning(claim.id, "", "") for claim in claims], ME)
+    began = store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR) for claim in claims], [], ME)
     assert began == {the(store, stays).id}
     assert the(store, leaves).state == DeliveryState.CLAIMED
 
@@ -277,7 +312,7 @@ def test_a_claim_says_who_left_since_planning(store: Store) -> None:
     store.subscribers.set_state(digest.subscriber.email, SubscriberState.UNSUBSCRIBED, NOON)
     claim = claimed(store)
     assert not claim.allowed
-    store.deliveries.finish([Outcome(claim.id, DeliveryState.CANCELLED, NOON, "unsubscribed")], ME)
+    store.deliveries.mark([], [Outcome(claim.id, DeliveryState.CANCELLED, NOON, "unsubscribed")], ME)
     assert the(store, digest).state == DeliveryState.CANCELLED
     assert store.deliveries.claim(NOON + DAY, ME, 10) == []
 
@@ -286,7 +321,7 @@ def test_a_worker_that_lost_its_lease_marks_nothing(store: Store) -> None:
     [digest] = planned(store)
     claim = claimed(store)
     claimed(store, NOON + LEASE, "worker 2")
-    store.deliveries.finish([Outcome(claim.id, DeliveryState.SENT, NOON)], ME)
+    store.deliveries.mark([], [Outcome(claim.id, DeliveryState.SENT, NOON)], ME)
     assert the(store, digest).state == DeliveryState.CLAIMED
 
 
@@ -294,7 +329,7 @@ def test_a_deferred_delivery_is_tried_again_with_the_same_bytes(store: Store) ->
     [digest] = planned(store)
     claim = in_data(store)
     later = Outcome(claim.id, DeliveryState.DEFERRED, NOON, "451 4.7.1 greylisted", ready_at=NOON + HOUR)
-    store.deliveries.finish([later], ME)
+    store.deliveries.mark([], [later], ME)
     assert (the(store, digest).state, the(store, digest).sent_at) == (DeliveryState.DEFERRED, None)
     assert store.deliveries.claim(NOON + HOUR - MINUTE, ME, 10) == []
     again = claimed(store, NOON + HOUR)
@@ -304,12 +339,13 @@ def test_a_deferred_delivery_is_tried_again_with_the_same_bytes(store: Store) ->
 
 def test_a_long_reply_is_cut(store: Store) -> None:
     [digest] = planned(store)
-    store.deliveries.finish([Outcome(claimed(store).id, DeliveryState.FAILED, NOON, "x" * 5000)], ME)
+    store.deliveries.mark([], [Outcome(claimed(store).id, DeliveryState.FAILED, NOON, "x" * 5000)], ME)
     assert the(store, digest).reply == "x" * 500
 
 
 def test_marking_nothing_is_nothing(store: Store) -> None:
-    store.deliveries.finish([], ME)
+    assert store.deliveries.mark([], [], ME) == set()
+    store.deliveries.mark([], [], ME)
 
 
 # -- after a crash
@@ -343,7 +379,7 @@ def test_an_answer_after_recovery_changes_nothing(store: Store) -> None:
     [digest] = planned(store)
     claim = in_data(store)
     store.deliveries.recover(NOON + LEASE, "hold")
-    store.deliveries.finish([Outcome(claim.id, DeliveryState.SENT, NOON + HOUR)], ME)
+    store.deliveries.mark([], [Outcome(claim.id, DeliveryState.SENT, NOON + HOUR)], ME)
     assert the(store, digest).state == DeliveryState.UNKNOWN
 
 
@@ -351,7 +387,7 @@ def test_a_lost_answer_is_unknown_too(store: Store) -> None:
     [digest] = planned(store)
     claim = in_data(store)
     unknown = Outcome(claim.id, DeliveryState.UNKNOWN, NOON, "connection lost after the body", ready_at=NOON + MINUTE)
-    store.deliveries.finish([unknown], ME)
+    store.deliveries.mark([], [unknown], ME)
     assert the(store, digest).state == DeliveryState.UNKNOWN
     assert claimed(store, NOON + MINUTE).resends == 1
 
@@ -360,12 +396,12 @@ def test_who_is_alone_need_not_wait_for_leases(store: Store) -> None:
     """One process holds the lock: whatever others had, they are dead."""
     body, claim, waiting = planned(store, 3)
     first, second = store.deliveries.claim(NOON, "the dead", 2)
-    store.deliveries.begin([Beginning(first.id, "", "")], "the dead")
+    store.deliveries.mark([Beginning(first.id, "", "", NOON + LEASE)], [], "the dead")
     assert store.deliveries.recover(NOON + MINUTE, "resend", alone=True) == 1
     states = [the(store, d).state for d in (body, claim, waiting)]
     assert states == [DeliveryState.UNKNOWN, DeliveryState.PLANNED, DeliveryState.PLANNED]
     assert len(store.deliveries.claim(NOON + MINUTE, ME, 10)) == 3
-    store.deliveries.finish([Outcome(second.id, DeliveryState.SENT, NOON)], "the dead")
+    store.deliveries.mark([], [Outcome(second.id, DeliveryState.SENT, NOON)], "the dead")
     assert the(store, claim).state == DeliveryState.CLAIMED
 
 
@@ -373,7 +409,7 @@ def test_what_is_too_old_is_not_sent_late(store: Store) -> None:
     old, new = planned(store, 2)
     [claim] = store.deliveries.claim(NOON, ME, 1)
     later = Outcome(claim.id, DeliveryState.DEFERRED, NOON, "451", ready_at=NOON + HOUR)
-    store.deliveries.finish([later], ME)
+    store.deliveries.mark([], [later], ME)
     store.deliveries.plan([replace(new, issue=TODAY + DAY, planned_at=NOON + LIFE)], {})
     assert store.deliveries.recover(NOON + LIFE - MINUTE, "resend") == 0
     assert store.deliveries.counts() == {"deferred": 1, "planned": 2}
@@ -390,6 +426,18 @@ def test_an_unknown_end_that_is_too_old_stays_unknown(store: Store) -> None:
     assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
 
 
+def test_a_second_attempt_at_an_unknown_end_that_grows_too_old_stays_unknown(store: Store) -> None:
+    """The first attempt may have arrived, so that its papers count as seen and the operator is told."""
+    [digest] = planned(store)
+    in_data(store)
+    store.deliveries.recover(NOON + LEASE, "resend")
+    again = claimed(store, NOON + LEASE)
+    later = Outcome(again.id, DeliveryState.DEFERRED, NOON + LEASE, "451", ready_at=NOON + HOUR)
+    store.deliveries.mark([], [later], ME)
+    store.deliveries.recover(NOON + LIFE, "resend")
+    assert (the(store, digest).state, the(store, digest).ready_at) == (DeliveryState.UNKNOWN, None)
+
+
 # -- looking
 
 
@@ -402,7 +450,7 @@ def test_what_a_reader_saw(store: Store) -> None:
         at = datetime(2026, 2, day, 12, tzinfo=UTC)
         store.deliveries.plan([a_digest(*picks, subscriber=ada, issue=at.date(), planned_at=at)], {})
         [claim] = store.deliveries.claim(at, ME, 10)
-        store.deliveries.finish([Outcome(claim.id, state, at)], ME)
+        store.deliveries.mark([], [Outcome(claim.id, state, at)], ME)
 
     send(1, DeliveryState.SENT, before)
     send(2, DeliveryState.SENT, both, once)

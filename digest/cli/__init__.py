@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# Before numpy is imported: its products here are small, and a second thread that spins beside them doubles the CPU time
+# of a pass on a shared machine (measured: 15.8 s against 7.7 s of CPU on two busy cores).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 

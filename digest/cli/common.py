@@ -53,7 +53,9 @@ def configure_logs(*, verbose: bool, terminal: bool) -> None:
     """Words for a person at a terminal, JSON lines for a log; always on standard error."""
     level = logging.INFO if verbose or not terminal else logging.WARNING
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     structlog.configure(
         processors=[

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from digest.cli.common import load
+from digest.cli.common import load, progress
 
 
 @click.command()
@@ -36,7 +36,7 @@ def demo(*, once: bool) -> None:
     """
     from digest import demo as show
 
-    show.main(once=once or not sys.stdout.isatty())
+    show.main(load(), once=once or not sys.stdout.isatty(), watch=progress)
 
 
 COMMANDS = (inbox, demo)

@@ -25,6 +25,8 @@ from digest.models import Digest, Paper, Pick, Reason, Section
 
 KEPT = 2048
 """Cards in memory, about 8 KB each: several days of papers in several languages."""
+LONGEST_ID = 300
+"""Letters; a feed's guid may be longer, but then has no place in a link."""
 _SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
 
 
@@ -124,7 +126,7 @@ class Cards:
     def entry(self, digest: Digest, pick: Pick, words: Words) -> Entry:
         """One pick of one digest, to be written in any form."""
         reason = self._reasons(pick.reasons, words)
-        slots = self._feedback(digest, pick) if self._web else {}
+        slots = self._feedback(digest, pick) if self._votes(pick.paper) else {}
         # nothing of the reader may enter the key but the words to mark
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
@@ -132,6 +134,9 @@ class Cards:
             return self._rendered(shared, reason.terms, bool(reason.html.text), form, words)
 
         return Entry(rendered, slots | {"reason": reason.html}, slots | {"reason": reason.text})
+
+    def _votes(self, paper: Paper) -> bool:
+        return self._web and len(paper.id) <= LONGEST_ID
 
     def _feedback(self, digest: Digest, pick: Pick) -> dict[str, Quoted]:
         token, issue = digest.subscriber.token, digest.issue
@@ -164,8 +169,8 @@ class Cards:
             links=_links(paper, words),
             thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
             reason=slot("reason") if has_reason else "",
-            more=slot("more") if self._web else "",
-            less=slot("less") if self._web else "",
+            more=slot("more") if self._votes(paper) else "",
+            less=slot("less") if self._votes(paper) else "",
         )
 
 

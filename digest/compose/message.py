@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import base64
 import re
+import string
 from collections.abc import Iterator, Sequence
 
 from email_validator import EmailNotValidError, validate_email
 
 from digest.compose.quoted import Quoted
-from digest.compose.text import line
+from digest.compose.text import clean, fit, line
 
 Header = tuple[str, str]
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _FOLD_AT = 76
+_LONGEST_NAME = 60
+# what may stand for itself in every place of an encoded word (RFC 2047, section 5, rule 3)
+_Q = {letter: letter for letter in string.ascii_letters + string.digits + "!*+-/"} | {" ": "_"}
 
 
 def assemble(headers: Sequence[Header], text: Quoted, html: Quoted, boundary: str) -> bytes:
@@ -55,7 +59,7 @@ def unstructured(value: str, name: str) -> str:
 
 def mailbox(name: str, address: str, *, always: bool = False) -> str:
     """`"Sample, Bo" <bo@example.org>`; without a name the bare address, unless there is *always* to be a bracket."""
-    name = line(name)
+    name = fit(line(name), _LONGEST_NAME)
     if not name:
         return f"<{address}>" if always else address
     if not name.isascii() or "=?" in name:
@@ -67,6 +71,7 @@ def mailbox(name: str, address: str, *, always: bool = False) -> str:
 
 def ascii_domain(address: str) -> str:
     """*address* with its domain as A-labels (IDNA 2008); a local part beyond ASCII stays, and needs SMTPUTF8."""
+    address = "".join(clean(address).split())
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
@@ -89,13 +94,24 @@ def _fold(value: str, column: int) -> str:
     return "\r\n ".join([*lines, current])
 
 
-def _encoded_words(value: str) -> Iterator[str]:
-    """At most 75 letters each, cut between characters, never inside one."""
-    chunk = b""
-    for letter in value:
-        data = letter.encode()
-        if len(chunk) + len(data) > 42:
-            yield f"=?utf-8?B?{base64.b64encode(chunk).decode()}?="
-            chunk = b""
-        chunk += data
-    yield f"=?utf-8?B?{base64.b64encode(chunk).decode()}?="
+def _encoded_words(value: str) -> list[str]:
+    """Cut between characters, and so short that a line fits 76 letters (RFC 2047) even behind the name of a header.
+
+    Q where that is not much longer, because it stays readable.
+    """
+    q = [_Q.get(letter) or "".join(f"={byte:02X}" for byte in letter.encode()) for letter in value]
+    if sum(map(len, q)) * 3 <= len(value.encode()) * 4:
+        return [f"=?utf-8?Q?{chunk}?=" for chunk in _chunks(q, 54)]
+    return [f"=?utf-8?B?{base64.b64encode(chunk.encode()).decode()}?=" for chunk in _chunks(list(value), 39)]
+
+
+def _chunks(letters: Sequence[str], room: int) -> Iterator[str]:
+    """*letters* joined to strings of at most *room* bytes."""
+    chunk, used = "", 0
+    for letter in letters:
+        size = len(letter.encode())
+        if used + size > room:
+            yield chunk
+            chunk, used = "", 0
+        chunk, used = chunk + letter, used + size
+    yield chunk

@@ -44,9 +44,9 @@ def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
         case ReasonKind.TRENDING | ReasonKind.SEEN:
             return _trending(reason, w)
     texts = {
-        ReasonKind.LIKED: w.gettext("is close to “%(subject)s”, which you liked"),
-        ReasonKind.AUTHOR: w.gettext("is by %(subject)s, whom you follow"),
-        ReasonKind.CATEGORY: w.gettext("is in %(subject)s, which you follow"),
+        ReasonKind.LIKED: w.gettext("is close to “%(subject)s” from your liked papers"),
+        ReasonKind.AUTHOR: w.gettext("is by %(subject)s from your list of authors"),
+        ReasonKind.CATEGORY: w.gettext("is in your category %(subject)s"),
     }
     return texts[reason.kind] % {"subject": fit(line(reason.subject), 90)}
 
@@ -115,7 +115,9 @@ def subject(digest: Digest, w: Words) -> str:
 
 def summary(digest: Digest, w: Words) -> str:
     """12 of 412 papers; 3 rising."""
-    shown, considered = len(digest.picks), max(digest.considered, len(digest.picks))
+    shown, considered = len(digest.picks), _considered(digest)
+    if not considered:
+        return w.gettext("No new papers")
     text = w.ngettext("%(shown)s of %(all)s paper", "%(shown)s of %(all)s papers", considered)
     said = text % {"shown": w.count(shown), "all": w.count(considered)}
     rising = sum(any(r.kind is ReasonKind.RISING for r in pick.reasons) for pick in digest.picks)
@@ -170,19 +172,19 @@ def interests(subscriber: Subscriber, w: Words) -> str:
 
 
 def chosen(digest: Digest, w: Words) -> str:
-    """Chosen from 412 papers: 33 from Hugging Face, 379 from arXiv."""
-    read = [s for s in digest.sources if not s.failure]
-    count = w.count(digest.considered)
-    if not read:
-        text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", digest.considered)
-        return text % {"count": count}
-    text = w.ngettext(
-        "Chosen from %(count)s paper; read today: %(sources)s.",
-        "Chosen from %(count)s papers; read today: %(sources)s.",
-        digest.considered,
-    )
-    named = tuple(_brought(status, w) for status in read[:12])
-    return text % {"count": count, "sources": w.both(named)}
+    """Chosen from 412 papers. Read today: Hugging Face (33 new) and arXiv (379 new)."""
+    said = []
+    if digest.picks:
+        text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", _considered(digest))
+        said.append(text % {"count": w.count(_considered(digest))})
+    read = tuple(_brought(status, w) for status in digest.sources if not status.failure)[:12]
+    if read:
+        said.append(w.gettext("Read today: %(sources)s.") % {"sources": w.both(read)})
+    return " ".join(said)
+
+
+def _considered(digest: Digest) -> int:
+    return max(digest.considered, len(digest.picks))
 
 
 def _brought(status: SourceStatus, w: Words) -> str:

@@ -3,7 +3,7 @@
 A transport promises one thing: `send` returns only if the next hop took responsibility for the message. Everything
 else is raised, sorted by what the caller should do (`digest.errors`).
 
-* `smtp` the envelope exchange with a relay; `session` opens, secures and logs in
+* `smtp` the envelope exchange with a relay; `session` opens, secures and logs in; `relay` reads `smtp_url`
 * `mailbox` the local Maildir that stands in while no relay is set
 * `replies` what an SMTP reply means, and when to try again
 * `bounces` what comes back later by mail, and when to stop writing to an address
@@ -18,7 +18,8 @@ from functools import partial
 from typing import Protocol
 
 from digest.delivery.mailbox import Mailbox
-from digest.delivery.session import Relay, hello_name
+from digest.delivery.relay import Relay, hello_name
+from digest.delivery.session import Timeouts, probe, verifying_context
 from digest.delivery.smtp import SmtpTransport
 from digest.models import Message
 from digest.settings import Settings
@@ -55,6 +56,23 @@ def connect(settings: Settings) -> Callable[[], Transport]:
     return partial(
         SmtpTransport,
         Relay.from_settings(settings),
-        hello=hello_name(parseaddr(settings.sender)[1]),
+        hello=_hello(settings),
         messages_per_connection=settings.smtp_messages_per_connection,
     )
+
+
+def check(settings: Settings) -> str:
+    """Connect as `connect` would, secure, log in and leave again; what was found, for `digest doctor`.
+
+    Raises:
+        SettingsError: `smtp_url` contradicts itself.
+        DeliveryError: what would keep mail from leaving.
+    """
+    if settings.smtp_url is None:
+        return f"no relay is set; mail is kept in {settings.path(settings.mailbox)}"
+    impatient = Timeouts(connect=10, greeting=30, command=30)
+    return probe(Relay.from_settings(settings), _hello(settings), impatient, verifying_context())
+
+
+def _hello(settings: Settings) -> str | None:
+    return hello_name(parseaddr(settings.sender)[1])

@@ -178,11 +178,11 @@ def _typed(value: str) -> str:
 def _original_message_id(message: Message) -> str:
     """Of the copy of the message, whole or headers only, that a report carries."""
     for part in message.walk():
-        if part.get_content_type() in {"message/rfc822", "message/global"}:
+        if part.get_content_type() in {"message/rfc822", "message/global", "message/global-headers"}:
             originals = part.get_payload()
             original = originals[0] if isinstance(originals, list) and originals else None
             return str(original.get("Message-ID", "")).strip() if isinstance(original, Message) else ""
-        if part.get_content_type() in {"text/rfc822-headers", "message/global-headers"}:
+        if part.get_content_type() == "text/rfc822-headers":
             return _fields(_text_of(part)).get("message-id", "")
     return ""
 

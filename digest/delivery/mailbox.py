@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
+from email.errors import MessageError
+from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -61,8 +64,11 @@ class Mailbox:
 
     def summaries(self, limit: int = 200) -> list[Summary]:
         """The newest messages, newest first."""
-        files = [(entry.stat().st_mtime_ns, Path(entry)) for entry in self._files()]
-        return [_summary(file) for _, file in sorted(files, reverse=True)[:limit]]
+        newest: list[Summary] = []
+        for _, file in sorted(self._ages(), reverse=True)[:limit]:
+            with suppress(FileNotFoundError):  # a mail program has just filed or removed it
+                newest.append(_summary(file))
+        return newest
 
     def read(self, key: str) -> bytes:
         """The message named *key*, as it was sent.
@@ -86,6 +92,11 @@ class Mailbox:
             os.fsync(file.fileno())
         draft.replace(self.folder / "new" / name)
         _sync(self.folder / "new")
+
+    def _ages(self) -> Iterator[tuple[int, Path]]:
+        for entry in self._files():
+            with suppress(FileNotFoundError):
+                yield entry.stat().st_mtime_ns, Path(entry)
 
     def _files(self) -> Iterator[os.DirEntry[str]]:
         for part in ("new", "cur"):
@@ -113,9 +124,18 @@ def _summary(file: Path) -> Summary:
     parsed = BytesHeaderParser(policy=policy.default).parsebytes(header)
     return Summary(
         key=file.name,
-        sender=str(parsed.get("from", "")),
-        recipient=str(parsed.get("to", "")),
-        subject=str(parsed.get("subject", "")),
+        sender=_text(parsed, "from"),
+        recipient=_text(parsed, "to"),
+        subject=_text(parsed, "subject"),
         received_at=datetime.fromtimestamp(status.st_mtime, UTC),
         size=status.st_size,
     )
+
+
+def _text(parsed: EmailMessage, name: str) -> str:
+    """A header's text; empty where the email package stumbles over it, as over `To: a:b,c:;d` or `From: <`."""
+    try:
+        text = str(parsed.get(name, ""))
+    except (AttributeError, LookupError, TypeError, ValueError, MessageError):
+        return ""
+    return text.encode("utf-8", "replace").decode()  # an encoded word may hold half a surrogate pair

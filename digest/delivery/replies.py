@@ -80,7 +80,7 @@ RULES = (
     Rule(
         Verdict.OURS,
         "5..",
-        phases={Phase.MAIL},
+        phases=frozenset({Phase.MAIL}),
         source="RFC 5321, 3.3: the sender is not acceptable; 530, 5.7.0: log in",
     ),
     Rule(Verdict.OURS, "5..", r"5\.1\.[78]", source="RFC 3463: bad sender address; Postfix says it at RCPT"),
@@ -100,7 +100,8 @@ RULES = (
         Verdict.OURS,
         "5..",
         "",
-        r"spamhaus|block ?list|black ?list|blocked|relay(ing)? (access )?(is )?(denied|not permitted)|unable to relay",
+        r"spamhaus|block ?list|black ?list|(host|client|ip|sender)\b.{0,60} blocked|unable to relay"
+        r"|relay(ing)? (access )?(is )?(denied|not permitted)",
         source="the same, from servers without RFC 2034",
     ),
     Rule(Verdict.LATER, "5..", r"5\.2\.1", r"at a rate|too quickly", source="Gmail: the account gets mail too fast"),
@@ -111,7 +112,7 @@ RULES = (
         phases=MESSAGE,
         source="RFC 3463: no such mailbox, domain or syntax, moved, disabled; RFC 7505: null MX",
     ),
-    Rule(Verdict.DEAD, "556", phases={Phase.RCPT}, source="RFC 7504: the domain takes no mail"),
+    Rule(Verdict.DEAD, "556", phases=frozenset({Phase.RCPT}), source="RFC 7504: the domain takes no mail"),
     Rule(
         Verdict.DEAD,
         "55[0134]",
@@ -143,7 +144,7 @@ def classify(phase: Phase, code: int, text: str) -> DeliveryError:
             wait = asked_to_wait(text)
             return Deferred(said, code=code, enhanced=status, retry_after=wait, close=found is Verdict.CLOSE)
         case Verdict.OURS:
-            return SenderAtFault(said, code=code, enhanced=status)
+            return SenderAtFault(said, code=code, enhanced=status, about_recipient=phase in MESSAGE)
         case found:
             return Refused(said, code=code, enhanced=status, address_is_dead=found is Verdict.DEAD)
 

@@ -7,22 +7,19 @@ verified; a password never crosses a wire in the clear.
 
 from __future__ import annotations
 
-import enum
-import ipaddress
 import re
 import smtplib
 import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from time import monotonic
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from digest.delivery.relay import Relay, Tls, is_loopback
 from digest.delivery.replies import Phase, classify, one_line
-from digest.errors import Deferred, SenderAtFault, SettingsError
-from digest.settings import Settings
+from digest.errors import Deferred, SenderAtFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,81 +39,6 @@ class Timeouts:
     """The answer to the final dot."""
     quit: float = 5
     """The answer to QUIT, on which nothing depends."""
-
-
-class Tls(enum.StrEnum):
-    """How the connection is secured."""
-
-    REQUIRED = "required"
-    """STARTTLS, verified, or no mail."""
-    OPPORTUNISTIC = "opportunistic"
-    """STARTTLS where it is offered, not verified (RFC 7435): against listeners, not against attackers."""
-    NONE = "none"
-    IMPLICIT = "implicit"
-    """From the first byte, verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """The next hop, as `smtp_url` describes it."""
-
-    host: str
-    port: int
-    tls: Tls
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Relay:
-        """Read `smtp_url` and `smtp_password`.
-
-        The port is 465 for smtps, else 587 with a user and 25 without; TLS is required unless the host is this machine.
-
-        Raises:
-            SettingsError: it contradicts itself or would send the password in the clear.
-        """
-        parts = urlsplit(settings.smtp_url or "")
-        host, user = parts.hostname or "", unquote(parts.username or "")
-        tls = _tls(parts.scheme, parts.query, is_loopback(host))
-        if user and not settings.smtp_password:
-            raise SettingsError(f"smtp_password: missing for the user {user!r} of smtp_url")
-        if user and tls in {Tls.NONE, Tls.OPPORTUNISTIC} and not is_loopback(host):
-            raise SettingsError(f"smtp_url: tls={tls} would show the password to the network; use tls=required")
-        port = parts.port or (465 if tls is Tls.IMPLICIT else 587 if user else 25)
-        return cls(host, port, tls, user, settings.smtp_password if user else "")
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-def _tls(scheme: str, query: str, loopback: bool) -> Tls:
-    options = parse_qs(query, keep_blank_values=True)
-    asked = options.pop("tls", [""])[-1]
-    if options:
-        raise SettingsError(f"smtp_url: unknown option {', '.join(options)}; only tls= is known")
-    if scheme == "smtps":
-        if asked not in {"", Tls.REQUIRED}:
-            raise SettingsError(f"smtp_url: smtps:// is TLS from the first byte; tls={asked} contradicts it")
-        return Tls.IMPLICIT
-    if not asked:
-        return Tls.OPPORTUNISTIC if loopback else Tls.REQUIRED
-    if asked not in {Tls.REQUIRED, Tls.OPPORTUNISTIC, Tls.NONE}:
-        raise SettingsError(f"smtp_url: tls={asked} must be required, opportunistic or none")
-    return Tls(asked)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine, by its name or address alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def hello_name(sender: str) -> str | None:
-    """What to call ourselves in EHLO: this machine's full name, else the sender's domain, else None (its address)."""
-    name, domain = socket.getfqdn(), sender.rpartition("@")[2]
-    return next((n for n in (name, domain) if "." in n and not n.endswith(".localdomain")), None)
 
 
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
@@ -239,6 +161,24 @@ def open_session(relay: Relay, hello: str | None, timeouts: Timeouts, context: s
         session.close()
         raise
     return session
+
+
+def probe(relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> str:
+    """Open a session and leave again, sending nothing; what was found, for the operator to read.
+
+    Raises:
+        Deferred, SenderAtFault: as `open_session`.
+    """
+    session = open_session(relay, hello, timeouts, context)
+    try:
+        secured = session.sock.version() if isinstance(session.sock, ssl.SSLSocket) else "no TLS"
+        login = f"logged in as {relay.user}" if relay.user else "no login"
+        offered = " ".join(sorted(f"{name.upper()} {value}".strip() for name, value in session.esmtp_features.items()))
+        with suppress(smtplib.SMTPServerDisconnected):
+            session.quit()
+    finally:
+        session.close()
+    return f"{relay}: {secured}, {login}, offers {offered or 'no extensions'}"
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
+from digest.delivery.relay import Relay
 from digest.delivery.replies import Phase, classify, one_line
-from digest.delivery.session import Relay, Session, Timeouts, open_session, verifying_context
+from digest.delivery.session import Session, Timeouts, open_session, verifying_context
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
 
@@ -106,20 +107,23 @@ class SmtpTransport:
 
     def _envelope(self, session: Session, commands: list[tuple[Phase, bytes]]) -> None:
         """Bring the relay to "354, go ahead", or raise what kept it from there."""
-        failure: DeliveryError | None = None
+        refusals: list[DeliveryError] = []
         asked = False
-        for phase, code, text in self._replies(session, commands):
-            asked = phase is Phase.DATA and code == 354
-            if failure is None and not asked and (phase is Phase.DATA or code // 100 != 2):
-                failure = classify(phase, code, text)
-                if not session.has_extn("pipelining") or _closes(failure):
-                    break
-        if failure and asked:
+        try:
+            for phase, code, text in self._replies(session, commands):
+                asked = phase is Phase.DATA and code == 354
+                if not asked and (phase is Phase.DATA or code // 100 != 2):
+                    refusals.append(classify(phase, code, text))
+                    if not session.has_extn("pipelining") or _closes(refusals[-1]):
+                        break
+        except Deferred as lost:
+            refusals.append(lost)
+        if refusals and asked:
             # RFC 2920, section 3.1: DATA was accepted although no recipient was; only a dot leads out of it.
             with suppress(Deferred):
                 self._exchange(session, b".\r\n", self._timeouts.end)
-        if failure:
-            raise failure
+        if refusals:
+            raise refusals[0]  # the others follow from it
 
     def _replies(self, session: Session, commands: list[tuple[Phase, bytes]]) -> Iterator[tuple[Phase, int, str]]:
         """Say *commands*, all at once where the server allows that, and yield its answers."""

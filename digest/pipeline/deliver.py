@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from digest.delivery import Transport
 from digest.delivery.replies import retry_delay
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault, SettingsError
-from digest.models import DeliveryState
+from digest.models import DeliveryState, Message
 from digest.pipeline.ledger import Ledger, LostClaim
 from digest.pipeline.parts import Parts
 from digest.store import Beginning, Claim, Outcome
@@ -24,8 +24,14 @@ log = structlog.get_logger(__name__)
 BATCH = 20
 """Deliveries claimed at once by a connection."""
 
-ASK_OPERATOR = timedelta(minutes=5)
-"""How long a digest waits that we ourselves could not send: login, TLS, templates."""
+BODY_LEASE = timedelta(minutes=30)
+"""For a body on its way and the answer to it: RFC 5321, 4.5.3.2 allows 3 minutes a block and 10 for the answer."""
+
+IN_A_ROW = 3
+"""So many connections lost, or refusals on our account, one after the other, and the run stops: it is not the reader."""
+
+WAIT_AFTER_POLICY = timedelta(minutes=30)
+"""Before a message is tried again that was refused on our account, while others passed."""
 
 
 @dataclass(slots=True)
@@ -66,6 +72,8 @@ class _Run:
         self._parts, self._ledger, self._report = parts, ledger, report
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._trouble = 0
+        """Lost connections and refusals on our account since the last message that went out."""
 
     def work(self) -> None:
         """One connection's share."""
@@ -103,26 +111,35 @@ class _Run:
         try:
             written = self._parts.writer.write(claim.digest)
         except SettingsError as error:  # a broken template: everybody's digest waits for the operator
-            return self._our_fault(claim, str(error))
+            self._stop_run(str(error))
+            now = self._parts.clock()
+            return Outcome(claim.id, DeliveryState.PLANNED, now, str(error), ready_at=now)
         except Exception as error:
             log.exception("composing failed", delivery=claim.id)
             return Outcome(claim.id, DeliveryState.FAILED, self._parts.clock(), f"composing failed: {error!r}")
-        sha256 = hashlib.sha256(written.message.data).hexdigest()
-        if claim.sha256 and claim.sha256 != sha256:
-            log.warning("a retry differs from the first attempt; were templates changed?", delivery=claim.id)
-        beginning = Beginning(claim.id, sha256, written.message_id)
+        message = self._signed(written.message, claim)
+        beginning = self._beginning(claim, message, written.message_id)
         try:
-            reply = transport.send(written.message, lambda: self._ledger.begin(beginning))
+            reply = transport.send(message, lambda: self._ledger.begin(beginning))
         except LostClaim:
             return Outcome(claim.id, DeliveryState.CANCELLED, self._parts.clock(), "left, paused, or taken over")
-        except SenderAtFault as error:
-            return self._our_fault(claim, str(error))
         except DeliveryError as error:
-            return self._refused(claim, error)
+            return self._not_sent(claim, error)
+        self._trouble = 0
         log.info("sent", delivery=claim.id, issue=claim.digest.issue.isoformat(), reply=reply)
         return Outcome(claim.id, DeliveryState.SENT, self._parts.clock(), reply)
 
-    def _refused(self, claim: Claim, error: DeliveryError) -> Outcome:
+    def _signed(self, message: Message, claim: Claim) -> Message:
+        sign = self._parts.sign
+        return replace(message, data=sign(message.data, claim.digest.planned_at)) if sign else message
+
+    def _beginning(self, claim: Claim, message: Message, message_id: str) -> Beginning:
+        sha256 = hashlib.sha256(message.data).hexdigest()
+        if claim.sha256 and claim.sha256 != sha256:
+            log.warning("a retry differs from the first attempt; were templates changed?", delivery=claim.id)
+        return Beginning(claim.id, sha256, message_id, self._parts.clock() + BODY_LEASE)
+
+    def _not_sent(self, claim: Claim, error: DeliveryError) -> Outcome:
         now = self._parts.clock()
         match error:
             case Refused():
@@ -130,20 +147,33 @@ class _Run:
             case Ambiguous():
                 again = self._parts.settings.unknown == "resend" and claim.resends == 0
                 state, ready = DeliveryState.UNKNOWN, _later(now, claim, None) if again else None
+            case SenderAtFault(about_recipient=True):
+                state, ready = DeliveryState.DEFERRED, now + WAIT_AFTER_POLICY
+                self._count_trouble(str(error))
+            case SenderAtFault():
+                state, ready = DeliveryState.PLANNED, now  # waits for the operator, not for the clock
+                self._stop_run(str(error))
             case Deferred():
                 state, ready = DeliveryState.DEFERRED, _later(now, claim, error.retry_after)
+                if error.close:
+                    self._count_trouble(str(error))
             case _:
                 raise error
         log.warning("not sent", delivery=claim.id, state=state.value, reply=str(error), attempt=claim.attempts)
         return Outcome(claim.id, state, now, str(error), ready_at=ready)
 
-    def _our_fault(self, claim: Claim, why: str) -> Outcome:
-        """Stop the run: no reader is to blame, and what waits is sent as soon as the operator has mended it."""
+    def _count_trouble(self, why: str) -> None:
+        with self._lock:
+            self._trouble += 1
+            enough = self._trouble >= IN_A_ROW
+        if enough:
+            self._stop_run(f"{IN_A_ROW} times in a row: {why}")
+
+    def _stop_run(self, why: str) -> None:
+        """No reader is to blame; what waits goes out when this is mended."""
         with self._lock:
             self._report.stopped = self._report.stopped or why
         self._stop.set()
-        now = self._parts.clock()
-        return Outcome(claim.id, DeliveryState.PLANNED, now, why, ready_at=now)
 
 
 def _later(now: datetime, claim: Claim, retry_after: float | None) -> datetime:

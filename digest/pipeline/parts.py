@@ -38,6 +38,8 @@ class Parts:
     look_up: LookUp
     writer: Writer
     transports: Callable[[], Transport]
+    sign: Callable[[bytes, datetime], bytes] | None
+    """Adds a DKIM signature made at that moment; None where the relay signs."""
     owner: str
     """Names this process in the outbox."""
     progress: Progress = no_progress

@@ -13,9 +13,20 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from digest.errors import SettingsError
 from digest.store.census import Census
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
-from digest.store.engine import JOURNAL, Database, connect, create_engine
+from digest.store.engine import (
+    JOURNAL,
+    WHERE,
+    Database,
+    connect,
+    create_engine,
+    explained,
+    is_current,
+    migrate,
+    parse,
+)
 from digest.store.feedback import Feedback, Opinions
 from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
@@ -94,37 +105,53 @@ def rehearsal(url: str, token_of: TokenOf, password: str = "") -> Iterator[Store
     """A store like the one at *url* in which anything may be tried; nothing of it stays.
 
     SQLite: a copy in a temporary folder, of a file that is opened read-only. PostgreSQL: one transaction that is
-    rolled back. A database that does not exist yet rehearses as an empty one.
+    rolled back. A database that does not exist yet, or is empty, rehearses as an empty one.
+
+    Raises:
+        SettingsError: it cannot be used.
     """
-    if sa.make_url(url).get_backend_name() == "postgresql":
+    where = parse(url, password)
+    if where.get_backend_name() == "postgresql":
         with _rolled_back(url, password) as database:
             yield Store(database, token_of)
         return
     with tempfile.TemporaryDirectory(prefix="digest-") as folder:
         copy = Path(folder) / "rehearsal.sqlite"
-        _copy(sa.make_url(url).database or "", copy)
-        store = open_store(f"sqlite:///{copy}", token_of)
-        try:
+        _copy(Path(where.database or ""), copy)
+        with closing(open_store(f"sqlite:///{copy}", token_of)) as store:
             yield store
-        finally:
-            store.close()
 
 
-def _copy(source: str, target: Path) -> None:
-    if not Path(source).is_file():
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
         return
-    uri = Path(source).absolute().as_uri() + "?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copy:
-        origin.backup(copy)
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    if _is_idle_wal(source):  # reading it would leave a -wal and a -shm file behind
+        uri += "&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copy:
+            origin.backup(copy)
+    except sqlite3.Error as error:
+        raise SettingsError(f"{WHERE}: cannot read {source}: {error}") from error
+
+
+def _is_idle_wal(file: Path) -> bool:
+    """Whether *file* is in WAL mode (sqlite.org/fileformat.html, offset 18) and nobody has it open."""
+    with file.open("rb") as head:
+        return head.read(19)[18:] == b"\2" and not file.with_name(f"{file.name}-wal").exists()
 
 
 @contextmanager
 def _rolled_back(url: str, password: str) -> Iterator[Database]:
     engine = create_engine(url, password)
     try:
-        with engine.connect() as connection, connection.begin() as transaction:
+        with explained(engine):
+            connection = engine.connect()
+        with connection:  # closing it rolls everything back
+            with explained(engine):
+                if not is_current(connection):
+                    migrate(connection)
             yield _OneTransaction(engine, connection)
-            transaction.rollback()
     finally:
         engine.dispose()
 

@@ -22,8 +22,8 @@ from digest.store.engine import Database
 LIFE = timedelta(hours=20)
 """A digest older than this is superseded, not sent late."""
 
-LEASE = timedelta(minutes=5)
-"""How long a claim holds; many times what one batch takes."""
+LEASE = timedelta(minutes=10)
+"""How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
 
 RECEIVED = (
     DeliveryState.SENT,
@@ -70,6 +70,8 @@ class Beginning:
     id: int
     sha256: str
     message_id: str
+    until: datetime
+    """When somebody else may take it for lost: a lease for the body and the answer to it."""
 
 
 class Deliveries:
@@ -83,11 +85,12 @@ class Deliveries:
     def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
         """Record *digests*, and when each subscriber is due next; returns how many issues were new.
 
-        A digest without picks is recorded as EMPTY. An issue that exists stays as it is.
+        A digest without picks is recorded as EMPTY. An issue that exists stays as it is. Rows are written in the order
+        of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
-            rows = [_planned(digest, numbers) for digest in digests]
+            rows = [_planned(digest, numbers) for digest in sorted(digests, key=lambda d: (d.subscriber.id, d.issue))]
             new = 0
             if rows:
                 insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
@@ -107,7 +110,7 @@ class Deliveries:
             numbers |= {row.id: row.no for row in rows}
         values = [
             {"id": edition, "paper_no": numbers[paper.id], "data": codec.papers.dump(paper)}
-            for edition, paper in papers.items()
+            for edition, paper in sorted(papers.items())
         ]
         if values:
             connection.execute(self._database.insert(schema.editions).on_conflict_do_nothing(), values)
@@ -115,7 +118,7 @@ class Deliveries:
 
     def _advance(self, connection: sa.Connection, due: Mapping[int, datetime], issues: Mapping[int, date]) -> None:
         s = schema.subscribers
-        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in due.items()]
+        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in sorted(due.items())]
         if rows:
             connection.execute(
                 s.update()
@@ -190,13 +193,14 @@ class Deliveries:
             Ids of those beginnings that may go on. Not among them: a claim that was lost, and a subscriber who left
             or paused since.
         """
+        if not (beginnings or outcomes):
+            return set()
         with self._database.writing() as connection:
             if outcomes:
                 connection.execute(_FINISH, [_finished(outcome) | {"b_owner": owner} for outcome in outcomes])
             if not beginnings:
                 return set()
-            values = [{"b_id": b.id, "b_sha": b.sha256, "b_message_id": b.message_id} for b in beginnings]
-            connection.execute(_BEGIN, [value | {"b_owner": owner} for value in values])
+            connection.execute(_BEGIN, [_begun(beginning) | {"b_owner": owner} for beginning in beginnings])
             d = schema.deliveries.c
             ids = [b.id for b in beginnings]
             began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
@@ -229,11 +233,9 @@ class Deliveries:
                 claimed = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.CLAIMED.value)
                 connection.execute(update.where(claimed).values(state=DeliveryState.PLANNED.value, ready_at=now))
             old = sa.and_(d.ready_at <= now, d.expires_at <= now, d.state != DeliveryState.IN_DATA.value)
-            connection.execute(
-                update.where(old).values(
-                    state=sa.case((d.state == unknown, unknown), else_=DeliveryState.EXPIRED.value), ready_at=None
-                )
-            )
+            # what was sent again had an unknown end before: too old, it is in doubt still, and not unsent
+            state = sa.case((d.resends > 0, unknown), else_=DeliveryState.EXPIRED.value)
+            connection.execute(update.where(old).values(state=state, ready_at=None))
         return lost
 
     def settle(self, ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
@@ -322,7 +324,12 @@ _BEGIN = (
         _d.state == DeliveryState.CLAIMED.value,
         sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value),
     )
-    .values(state=DeliveryState.IN_DATA.value, sha256=sa.bindparam("b_sha"), message_id=sa.bindparam("b_message_id"))
+    .values(
+        state=DeliveryState.IN_DATA.value,
+        ready_at=sa.bindparam("b_until"),
+        sha256=sa.bindparam("b_sha"),
+        message_id=sa.bindparam("b_message_id"),
+    )
 )
 
 _FINISH = (
@@ -337,6 +344,15 @@ _FINISH = (
         owner="",
     )
 )
+
+
+def _begun(beginning: Beginning) -> dict[str, Any]:
+    return {
+        "b_id": beginning.id,
+        "b_sha": beginning.sha256,
+        "b_message_id": beginning.message_id,
+        "b_until": beginning.until,
+    }
 
 
 def _finished(outcome: Outcome) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from digest.errors import SettingsError
 HEAD = "0002"
 """The newest revision in migrations/versions."""
 
+WHERE = "DIGEST_DATABASE_URL"
+"""Where the operator mends what is wrong with the database."""
+
 JOURNAL = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "TRUNCATE"
 
 
@@ -64,33 +67,70 @@ def connect(url: str, password: str = "") -> Database:
         SettingsError: the URL, the driver or the server is not usable.
     """
     engine = create_engine(url, password)
+    database = Database(engine)
     try:
-        _migrate(engine)
-    except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
-        raise SettingsError(f"DIGEST_DATABASE_URL: cannot use {engine.url!r}: {error.orig or error}") from error
-    return Database(engine)
+        with explained(engine):
+            with database.reading() as connection:
+                current = is_current(connection)
+            if not current:
+                with database.writing() as connection:
+                    migrate(connection)
+    except SettingsError:
+        database.close()
+        raise
+    return database
+
+
+def parse(url: str, password: str = "") -> sa.URL:
+    """*url* with its driver, and with *password* for a server.
+
+    Raises:
+        SettingsError: it names no database that this program can use.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: of a port that is no number
+        raise SettingsError(f"{WHERE}: {error}") from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg", password=password or None)
+    if backend != "sqlite":
+        raise SettingsError(f"{WHERE}: {backend} is neither sqlite nor postgresql")
+    if parsed.host:
+        raise SettingsError(f"{WHERE}: a file has three slashes before its name: sqlite:///var/digest.sqlite")
+    return parsed
 
 
 def create_engine(url: str, password: str = "") -> sa.Engine:
-    """An engine with the settings that this program relies on; makes the folder of an SQLite file."""
-    try:
-        parsed = sa.make_url(url)
-        if password:
-            parsed = parsed.set(password=password)
-        if parsed.get_backend_name() == "postgresql":
-            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-        if parsed.get_backend_name() != "sqlite":
-            raise SettingsError(f"DIGEST_DATABASE_URL: {parsed.get_backend_name()} is neither sqlite nor postgresql")
-    except sa.exc.ArgumentError as error:
-        raise SettingsError(f"DIGEST_DATABASE_URL: {error}") from error
-    except ModuleNotFoundError as error:
-        raise SettingsError("DIGEST_DATABASE_URL: PostgreSQL needs the extra: pip install 'digest[cluster]'") from error
+    """An engine with the settings that this program relies on; makes the folder of an SQLite file.
+
+    Raises:
+        SettingsError: the URL, the folder or the driver is not usable.
+    """
+    parsed = parse(url, password)
+    if parsed.get_backend_name() == "postgresql":
+        try:
+            return sa.create_engine(parsed, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise SettingsError(f"{WHERE}: PostgreSQL needs the extra: pip install 'digest[cluster]'") from error
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"{WHERE}: {error}") from error
     engine = sa.create_engine(parsed)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def explained(engine: sa.Engine) -> Iterator[None]:
+    """What goes wrong on the way to a usable database is the operator's to mend."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        raise SettingsError(f"{WHERE}: cannot use {engine.url!r}: {error.orig or error}") from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
@@ -106,25 +146,29 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def revision(engine: sa.Engine) -> str | None:
-    """The revision of the database's schema; None for an empty one."""
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        return found
+def is_current(connection: sa.Connection) -> bool:
+    """Whether the schema is today's; known without the time to import Alembic."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return False
+    return bool(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == HEAD)
 
 
-def _migrate(engine: sa.Engine) -> None:
-    if revision(engine) == HEAD:  # the common case, without the time to import Alembic
-        return
+def migrate(connection: sa.Connection) -> None:
+    """Bring the schema up to date, within the transaction of *connection*.
+
+    Raises:
+        SettingsError: it is newer than this program.
+    """
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # two workers that start at once migrate one after the other
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7421)"))
-        config.attributes["connection"] = connection
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":  # two workers that start at once migrate one after the other
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7421)"))
+    try:
         command.upgrade(config, "head")
+    except CommandError as error:
+        raise SettingsError(f"{WHERE}: the database was made by a newer version of digest: {error}") from error

@@ -39,20 +39,27 @@ class Sources:
             return {row["name"]: SourceRecord(**row) for row in rows}
 
     def record(self, name: str, now: datetime, covered_until: datetime | None, failure: str) -> None:
-        """Remember how a pull went."""
+        """Remember how a pull went; what an earlier one covered stays, where this one (None) covered nothing."""
         s = schema.sources.c
         ok = not failure
-        values = {
-            "covered_until": covered_until,
-            "attempted_at": now,
-            "succeeded_at": now if ok else None,
-            "failing_since": None if ok else now,
-            "failure": failure[:500],
+        upsert = self._database.insert(schema.sources).values(
+            name=name,
+            covered_until=covered_until,
+            attempted_at=now,
+            succeeded_at=now if ok else None,
+            failing_since=None if ok else now,
+            failure=failure[:500],
+        )
+        new = upsert.excluded
+        changes = {
+            "covered_until": sa.func.coalesce(new.covered_until, s.covered_until),
+            "attempted_at": new.attempted_at,
+            "succeeded_at": sa.func.coalesce(new.succeeded_at, s.succeeded_at),
+            "failing_since": None if ok else sa.func.coalesce(s.failing_since, new.failing_since),
+            "failure": new.failure,
         }
-        kept = {} if ok else {"succeeded_at": s.succeeded_at, "failing_since": sa.func.coalesce(s.failing_since, now)}
-        upsert = self._database.insert(schema.sources).values(name=name, **values)
         with self._database.writing() as connection:
-            connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=values | kept))
+            connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=changes))
 
     # -- conditional requests
 

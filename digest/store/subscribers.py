@@ -94,12 +94,12 @@ class Subscribers:
             tuple(elsewhere),
         )
 
-    def add(self, profile: Profile, now: datetime) -> bool:
+    def add(self, profile: Profile, now: datetime, origin: Origin = Origin.OPERATOR) -> bool:
         """Enter or change one person; True when they are new. See `add_all`."""
-        return bool(self.add_all([profile], now))
+        return bool(self.add_all([profile], now, origin))
 
-    def add_all(self, profiles: Sequence[Profile], now: datetime) -> int:
-        """Enter or change these people by the operator's command, all or nobody; how many are new.
+    def add_all(self, profiles: Sequence[Profile], now: datetime, origin: Origin = Origin.OPERATOR) -> int:
+        """Enter or change these people, all or nobody; how many are new.
 
         Raises:
             UsageError: one unsubscribed, and only they can undo that; signed up on the web; or stands in the roster.
@@ -109,11 +109,11 @@ class Subscribers:
             for profile in profiles:
                 row = self._row(connection, profile.email)
                 if row is None:
-                    self._insert(connection, [profile], Origin.OPERATOR, now)
+                    self._insert(connection, [profile], origin, now)
                     new += 1
                     continue
                 _refuse_others(row)
-                self._update(connection, row, profile, now, Origin.OPERATOR)
+                self._update(connection, row, profile, now, origin)
         return new
 
     def set_state(

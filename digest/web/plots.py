@@ -84,5 +84,5 @@ def _round_up(value: int) -> int:
     """To 1, 2, 4, 6, 8, 10 times a power of ten."""
     if value <= 2:
         return 2
-    power = 10 ** int(log10(value))
+    power: int = 10 ** int(log10(value))
     return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)

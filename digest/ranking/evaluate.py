@@ -1,0 +1,170 @@
+"""How good a ranking is, on judged cases: nDCG@10, MRR, recall@20 and AUC, with bootstrap intervals.
+
+A folder of cases holds `papers.jsonl.gz`, one or more `cases-VARIANT.jsonl.gz`, and perhaps `background.jsonl.gz` with
+papers known earlier, from which the word statistics are learnt; without it they come from the folder's papers, as a
+store's come from what it holds. A case: `{"case", "topics": [phrase], "liked": [id], "candidates": [id], "relevant":
+{id: grade}}`. Papers may lack fields, or be missing altogether: they are ranked by what is there.
+
+nDCG: Järvelin and Kekäläinen 2002, gain = grade. Intervals: percentile bootstrap over cases (Efron 1979).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digest.errors import UsageError
+from digest.models import Candidate, Interests, Paper, Topic
+from digest.ranking.meaning import Vectors
+from digest.ranking.pool import prepare
+from digest.ranking.profiles import Reader, compile_reader
+from digest.ranking.scoring import score
+from digest.ranking.statistics import Statistics, learn
+
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""All papers of a case are listed on one day; which one decides nothing."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One reader's judged list."""
+
+    case: str
+    reader: Reader
+    candidates: tuple[Paper, ...]
+    """Without repetition."""
+    relevant: Mapping[str, float]
+    """Grades of the relevant ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSet:
+    """The cases of one variant."""
+
+    name: str
+    """FOLDER/VARIANT."""
+    cases: tuple[Case, ...]
+    statistics: Statistics
+    known: tuple[Paper, ...]
+    """Those that the statistics come from."""
+
+
+def load(folder: Path) -> Iterator[CaseSet]:
+    """The sets of one folder, in the order of their names.
+
+    Raises:
+        UsageError: the folder holds no cases.
+    """
+    files = sorted(folder.glob("cases-*.jsonl.gz"))
+    if not files or not (folder / "papers.jsonl.gz").is_file():
+        raise UsageError(f"{folder}: papers.jsonl.gz and cases-VARIANT.jsonl.gz are needed")
+    papers = {p.id: p for p in map(_paper, _lines(folder / "papers.jsonl.gz")) if p.id}
+    background = folder / "background.jsonl.gz"
+    known = tuple(map(_paper, _lines(background)) if background.is_file() else papers.values())
+    statistics = learn(known)
+    for file in files:
+        variant = file.name.removeprefix("cases-").removesuffix(".jsonl.gz")
+        cases = tuple(_case(line, papers) for line in _lines(file))
+        yield CaseSet(f"{folder.resolve().name}/{variant}", cases, statistics, known)
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
+
+
+def _paper(line: Mapping[str, Any]) -> Paper:
+    return Paper(
+        id=str(line.get("id") or ""),
+        title=line.get("title") or "",
+        abstract=line.get("abstract") or "",
+        authors=tuple(line.get("authors") or ()),
+        categories=tuple(line.get("categories") or ()),
+    )
+
+
+def _case(line: Mapping[str, Any], papers: Mapping[str, Paper]) -> Case:
+    liked = tuple(line.get("liked") or ())
+    interests = Interests(
+        topics=tuple(map(Topic, line.get("topics") or ())),
+        authors=tuple(line.get("authors") or ()),
+        categories=tuple(line.get("categories") or ()),
+        liked=liked,
+    )
+    reader = Reader(interests, liked=tuple(papers[i] for i in liked if i in papers))
+    candidates = tuple(papers.get(i) or Paper(i, "") for i in dict.fromkeys(line["candidates"]))
+    return Case(line["case"], reader, candidates, line["relevant"])
+
+
+def order(case: Case, statistics: Statistics, vectors: Vectors | None = None) -> list[str]:
+    """Every candidate's id, best first, by the scores that choose the picks of a digest."""
+    listed = [Candidate(paper, _SOME_DAY, ("case",)) for paper in case.candidates]
+    pool = prepare(listed, statistics, _SOME_DAY, embedding=vectors)
+    scores = score(pool, [case.reader], [compile_reader(case.reader, pool.statistics)])
+    return by_score([c.paper.id for c in pool.candidates], scores.total[0])
+
+
+def by_score(ids: Sequence[str], scores: Iterable[float]) -> list[str]:
+    """*ids*, best first; equal scores in an order that has nothing to do with the case."""
+    return [i for _, _, i in sorted((-s, zlib.crc32(i.encode()), i) for i, s in zip(ids, scores, strict=True))]
+
+
+def ndcg(ranked: Sequence[str], relevant: Mapping[str, float], depth: int = 10) -> float:
+    """Discounted gain of the first ten over the best that is possible."""
+    gain = sum(relevant.get(i, 0) / math.log2(n + 2) for n, i in enumerate(ranked[:depth]))
+    best = sorted(relevant.values(), reverse=True)[:depth]
+    return gain / max(sum(g / math.log2(n + 2) for n, g in enumerate(best)), 1e-12)
+
+
+def reciprocal_rank(ranked: Sequence[str], relevant: Mapping[str, float]) -> float:
+    """1 over the place of the first relevant paper."""
+    return next((1 / n for n, i in enumerate(ranked, 1) if relevant.get(i, 0) > 0), 0.0)
+
+
+def recall(ranked: Sequence[str], relevant: Mapping[str, float], depth: int = 20) -> float:
+    """Share of the relevant papers among the first twenty."""
+    wanted = {i for i, grade in relevant.items() if grade > 0}
+    return len(wanted & set(ranked[:depth])) / max(len(wanted), 1)
+
+
+def auc(ranked: Sequence[str], relevant: Mapping[str, float]) -> float:
+    """How often a relevant paper stands before another one."""
+    good = np.array([relevant.get(i, 0) > 0 for i in ranked], bool)
+    pairs = good.sum() * (~good).sum()
+    return float(np.cumsum(good)[~good].sum() / pairs) if pairs else 0.5
+
+
+METRICS = {"nDCG@10": ndcg, "MRR": reciprocal_rank, "recall@20": recall, "AUC": auc}
+
+
+def measure(orders: Sequence[Sequence[str]], cases: Sequence[Case]) -> dict[str, Values]:
+    """Each metric of each case."""
+    pairs = list(zip(orders, cases, strict=True))
+    return {
+        name: np.array([metric(ranked, case.relevant) for ranked, case in pairs]) for name, metric in METRICS.items()
+    }
+
+
+def interval(values: Values, draws: int = 2000) -> tuple[float, float]:
+    """95 % interval of the mean of *values*; of a paired difference, pass the differences.
+
+    >>> interval(np.ones(5))
+    (1.0, 1.0)
+    """
+    if not len(values):
+        return 0.0, 0.0
+    drawn = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
