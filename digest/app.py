@@ -78,11 +78,6 @@ def site(settings: Settings) -> Site:
     )
 
 
-def template_folders(settings: Settings) -> tuple[Path, ...]:
-    """Where templates are: under `home`, and the packaged ones for the rest."""
-    return (settings.home / "templates", template_folder())
-
-
 def writer(settings: Settings, signing: Links) -> Writer:
     """Writes mails."""
     return Writer(template_folders(settings), site(settings), signing)
@@ -99,9 +94,14 @@ def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> It
             site=site(settings),
             seal=Seal(keys),
             tokens_of=lambda email_key: tuple(_token_of((key,))(email_key) for key in keys),
-            template_folders=template_folders(settings),
+            template_folders=tuple(template_folders(settings)),
             days=Days(parts),
         )
+
+
+def template_folders(settings: Settings) -> list[Path]:
+    """Where templates are looked for: under `home`, then those that come with the program."""
+    return [settings.home / "templates", template_folder()]
 
 
 def reason_text(pick: Pick, language: str = "en") -> str:

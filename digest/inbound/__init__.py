@@ -9,6 +9,6 @@ what it took and nobody understood, it keeps for the operator.
 * `server`    the receiver
 """
 
-from digest.inbound.server import receiving
+from digest.inbound.server import receiving, serving
 
-__all__ = ["receiving"]
+__all__ = ["receiving", "serving"]

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from digest import app
 from digest.errors import SettingsError
 from digest.inbound.addresses import look_up
 from digest.inbound.taking import take
 from digest.models import Message
+from digest.settings import Settings
 from digest.subscription import Desk, signup
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,20 @@ BURST, INTERVAL = 300, 0.2
 """So many mails at once from all connections and processes, then one each so many seconds; the others wait outside."""
 COMMANDS = {"*": 2000, "VRFY": 5, "AUTH": 1}
 """Of one connection, each."""
+
+
+@contextmanager
+def serving(settings: Settings, clock: Callable[[], datetime] = app.system_clock) -> Iterator[int | None]:
+    """Take mail until the block is left, where a mail domain is set; the port, or None.
+
+    Raises:
+        SettingsError: it cannot listen there.
+    """
+    if not settings.mail_domain:
+        yield None
+        return
+    with app.desk(settings, clock) as desk, receiving(desk) as port:
+        yield port
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-r"""Papers as BibTeX and RIS.
+"""Papers as BibTeX and RIS.
 
-BibTeX as btxdoc (Patashnik, 1988) has it, with `eprint` and `archivePrefix` as arXiv recommends; everything beyond ASCII
-stays UTF-8, which biber and current BibTeX styles read. RIS by the tags that reference managers agree on: TY first, ER last.
+BibTeX as btxdoc (Patashnik, 1988) has it, with `eprint` and `archivePrefix` as arXiv recommends; what is beyond ASCII
+stays UTF-8, which biber and current BibTeX styles read. RIS by the tags that reference managers agree on, TY first and
+ER last.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SPECIAL = str.maketrans(
         "~": r"\~{}",
     }
 )
-_SMALL = frozenset("a an the on of in for and to with from by at is are towards toward how why what".split())
+_SMALL = frozenset(re.findall(r"\w+", "a an the on of in for and to with from by at is are how why what towards"))
 
 
 def bibtex(papers: Sequence[Paper]) -> str:

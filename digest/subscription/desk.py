@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from digest import pipeline
 from digest.compose import Expired, Forged, Link, Links, Purpose, Sheet, Site
@@ -16,6 +17,8 @@ from digest.pipeline import Parts, Reading
 from digest.pipeline.plan import WINDOW
 
 __all__ = ["Days", "Desk", "Expired", "Forged", "Link", "Purpose", "Seal", "Sheet"]
+
+T = TypeVar("T")
 
 FRESH = timedelta(minutes=10)
 """How long pages show the same preparation of the day's papers."""
@@ -57,8 +60,9 @@ class Days:
     """The day's papers, prepared once for all pages of some minutes."""
 
     parts: Parts
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _reading: Reading | None = None
+    _shared: dict[str, Any] = field(default_factory=dict)
     _past: dict[date, Digest | None] = field(default_factory=dict)
 
     def today(self) -> Reading:
@@ -68,7 +72,17 @@ class Days:
             if self._reading is None or not timedelta(0) <= now - self._reading.now < FRESH:
                 self._reading = pipeline.read_day(self.parts)
                 self._reading.pool(WINDOW)
+                self._shared.clear()
             return self._reading
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """What is the same on every page as long as the preparation is: made once."""
+        with self._lock:
+            self.today()
+            if name not in self._shared:
+                self._shared[name] = make()
+            found: T = self._shared[name]
+            return found
 
     def remembered(self, day: date, make: Callable[[], Digest | None]) -> Digest | None:
         """What *make* found for a day that is over; the last days asked for are kept."""

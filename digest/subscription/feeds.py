@@ -43,7 +43,8 @@ def _feed(desk: Desk, title: str, address: str, page: str, digests: Sequence[Dig
                 if pick.paper.id not in seen:
                     seen.add(pick.paper.id)
                     _entry(desk, feed, pick, card)
-    return ET.tostring(feed, encoding="utf-8", xml_declaration=True)
+    data: bytes = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return data
 
 
 def _entry(desk: Desk, feed: ET.Element, pick: Pick, card: Card) -> None:

@@ -12,7 +12,7 @@ from digest.subscription.desk import Desk
 
 LONGEST_PAUSE = timedelta(days=366)
 DATED_LIFE = timedelta(hours=1)
-"""A dated link opens export and deletion for so long. Digests get forwarded, and with them the links that have no date."""
+"""A dated link opens export and deletion for so long. Digests get forwarded, and with them the links without a date."""
 
 
 @dataclass(frozen=True, slots=True)

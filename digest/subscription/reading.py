@@ -23,6 +23,9 @@ _LEARNED = 1500
 """Papers that topics are suggested from."""
 
 
+_SUGGESTED = 60
+
+
 def preview(desk: Desk, profile: Profile, person: Subscriber | None = None) -> Digest:
     """What a digest would hold now for exactly this *profile*, with what *person* has said of papers."""
     reading = desk.days.today()
@@ -34,7 +37,7 @@ def preview(desk: Desk, profile: Profile, person: Subscriber | None = None) -> D
 
 def trending(desk: Desk, limit: int = _TRENDING) -> Digest:
     """What others read now."""
-    return preview(desk, Profile("", papers=limit))
+    return desk.days.shared(f"trending {limit}", lambda: preview(desk, Profile("", papers=limit)))
 
 
 def trending_on(desk: Desk, day: date) -> Digest | None:
@@ -53,15 +56,19 @@ def days_with_papers(desk: Desk) -> list[tuple[date, int]]:
     return sorted(desk.parts.store.census.news(since).items(), reverse=True)
 
 
-def suggestions(desk: Desk, most: int = 60) -> list[str]:
+def suggestions(desk: Desk) -> list[str]:
     """Phrases that many of the latest papers are about, the most frequent first; for the form's lists."""
+    return desk.days.shared("suggestions", lambda: _suggestions(desk))
+
+
+def _suggestions(desk: Desk) -> list[str]:
     counted = Counter(
         word.casefold().strip()
         for paper in desk.parts.store.papers.newest(_LEARNED)
         for word in dict.fromkeys(paper.keywords)
         if 3 < len(word) < 40
     )
-    return [word for word, number in counted.most_common(most) if number > 1]
+    return [word for word, number in counted.most_common(_SUGGESTED) if number > 1]
 
 
 def issue(desk: Desk, token: str, day: date) -> Digest | None:

@@ -1,8 +1,8 @@
 """Everything about me, nothing about me, and what is forgotten by itself.
 
-GDPR articles 15 and 20 (a copy, in a form that programs read), 17 (erasure) and 5 (no longer than needed). What outlives
-an erasure is a keyed hash, and only where the person asks never to be written to again, or where the operator's roster
-would enter them anew.
+GDPR articles 15 and 20 (a copy, in a form that programs read), 17 (erasure) and 5 (no longer than needed). What
+outlives an erasure is a keyed hash, and only where the person asks never to be written to again, or where the
+operator's roster would enter them anew.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def export(desk: Desk, person: Subscriber) -> dict[str, Any]:
         "at": person.schedule.at.isoformat("minutes"),
         "days": sorted(person.schedule.days),
     }
-    return _json(
+    found: dict[str, Any] = _json(
         {
             "exported_at": desk.now,
             "profile": profile,
@@ -54,6 +54,7 @@ def export(desk: Desk, person: Subscriber) -> dict[str, Any]:
             **store.shelf.records(person.id),
         }
     )
+    return found
 
 
 def erase(desk: Desk, person: Subscriber, *, never_again: bool) -> None:

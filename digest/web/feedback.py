@@ -33,7 +33,6 @@ def feedback(visit: Visit) -> Response:
         shown=shown,
         verb=link.verb.value if link.verb else "more",
         done=done,
-        author=visit.text("author") if done in {"hide", "show"} else "",
         preferences=visit.desk.links.preferences(link.subscriber),
         archive=visit.desk.links.archive(link.subscriber),
     )

@@ -32,7 +32,15 @@ _LABELS = {
     "papers": "Number of papers",
     "language": "Language",
 }
-_MOST = {"topics": 40, "authors": 100, "categories": 40, "liked": 100, "disliked": 100, "mute": 100, "mute_authors": 100}
+_MOST = {
+    "topics": 40,
+    "authors": 100,
+    "categories": 40,
+    "liked": 100,
+    "disliked": 100,
+    "mute": 100,
+    "mute_authors": 100,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +106,7 @@ def of(profile: Profile) -> Fields:
 
 def profile(fields: Fields) -> tuple[Profile | None, list[str]]:
     """The profile, or every mistake in words for the person who typed."""
-    problems = [
-        f"{_LABELS[name]}: at most {most}" for name, most in _MOST.items() if len(getattr(fields, name)) > most
-    ]
+    problems = [f"{_LABELS[name]}: at most {most}" for name, most in _MOST.items() if len(getattr(fields, name)) > most]
     if problems:
         return None, problems
     try:

@@ -2,9 +2,9 @@
 
 * Security headers: a policy without any inline script or style (CSP level 3), no referrer, so that no link with a token
   in its path is told to another site, no caching, no indexing.
-* A POST from another site's page is refused by Sec-Fetch-Site (Fetch Metadata, W3C), or by Origin where a browser sends
-  only that. Mailboxes send their unsubscribe button's POST (RFC 8058) without either, or from a web mailer's own origin:
-  that path is open to all.
+* A POST from another site's page is refused by Sec-Fetch-Site (Fetch Metadata, W3C), or by Origin where a browser
+  sends only that. Mailboxes send their unsubscribe button's POST (RFC 8058) without either, or from a web mailer's own
+  origin: that path is open to all.
 * The log has the route with its placeholders, never the path, which may hold a token.
 """
 

@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-
 from digest.errors import UsageError
 from digest.models import Profile
 from digest.subscription import reading, signup
@@ -54,7 +53,9 @@ def subscribe(visit: Visit) -> Response:
         return _form(visit, fields, problems, status=422)
     age = visit.desk.seal.age(FORM, visit.text("stamp"), visit.desk.now)
     if age is None or not signup.YOUNGEST <= age <= signup.OLDEST:
-        return _form(visit, fields, ["That went very fast, or very slowly. Please look it over and send it again."], 422)
+        return _form(
+            visit, fields, ["That went very fast, or very slowly. Please look it over and send it again."], 422
+        )
     match signup.admit(visit.desk, wanted.email, visit.network):
         case Gate.OPEN:
             # after the answer, so that its time says nothing of the address

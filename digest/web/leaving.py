@@ -46,5 +46,3 @@ def come_back(visit: Visit) -> Response:
     if person is None:
         raise HTTPException(410)
     return visit.page("left", receipt="", person=person, signed="")
-
-
