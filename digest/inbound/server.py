@@ -35,6 +35,7 @@ LONGEST_LINE = 100_000
 """Bounces of broken servers have lines beyond the 998 letters of RFC 5322; we want to read those, too."""
 BURST, INTERVAL = 300, 0.2
 """So many mails at once from all connections and processes, then one each so many seconds; the others wait outside."""
+CLOSING = 0.01
 COMMANDS = {"*": 2000, "VRFY": 5, "AUTH": 1}
 """Of one connection, each."""
 
@@ -94,8 +95,10 @@ class _Receiver:
         self.port.set_result(server.sockets[0].getsockname()[1])
         await self._stopped.wait()
         server.close()
-        for connection in tuple(self.connections):
-            connection.hang_up()
+        while self.connections:
+            for connection in tuple(self.connections):
+                connection.hang_up()
+            await asyncio.sleep(CLOSING)
 
     def stop(self) -> None:
         """From another thread."""
