@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
 from digest.pipeline import Parts, Progress, Report, Turns, no_progress
-from digest.ranking import Explanation
+from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
+from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, build, look_up
 from digest.sources.http import Traffic
-from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
+from digest.store import JOURNAL, Hold, Store, hold, key_of, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
@@ -225,12 +226,12 @@ def why(
         reading = pipeline.read_day(parts)
         window = pipeline.window_of(person, reading.now)
         reader = reading.readers([person], window)[0]
-        try:
-            return ranking.explain(reading.pool(window), reader, paper_id)
-        except KeyError:
+        explanation = ranking.explain(reading.pool(window), reader, paper_id)
+        if explanation.verdict is Verdict.UNKNOWN:
             known = parts.store.papers.by_id([paper_id])
             what = "was listed too long ago to be considered" if known else "is not known here"
-            raise UsageError(f"paper {paper_id} {what}") from None
+            raise UsageError(f"paper {paper_id} {what}")
+        return explanation
 
 
 def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> dict[str, Any]:
@@ -242,6 +243,8 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "last_run": f"{last.finished_at:%Y-%m-%d %H:%M} UTC: {last.report['line']}" if last else None,
             "last_report": last.report if last else None,
             "deliveries": parts.store.deliveries.counts(),
+            "returned": parts.store.bounces.counts(parts.clock() - timedelta(days=30)),
+            "suppressed": parts.store.suppressions.count(),
             "subscribers": parts.store.subscribers.counts(),
             "next_due_at": due.isoformat() if due else None,
             "roster": _roster_status(settings, parts),
@@ -274,7 +277,10 @@ def people(settings: Settings) -> list[dict[str, Any]]:
 
 def add_person(settings: Settings, entry: dict[str, Any]) -> bool:
     """Enter or change the person of one roster *entry*; True when they are new."""
-    profile = rosters.entry(entry)
+    try:
+        profile = rosters.entry(entry)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     with _synchronised(settings) as parts:
         return parts.store.subscribers.add(profile, parts.clock())
 
@@ -311,6 +317,24 @@ def remove_person(settings: Settings, email: str) -> None:
     if line:
         raise UsageError(f"{email} stands in {file} on line {line}; delete the entry there")
     set_state(settings, email, "removed")
+
+
+def allow_person(settings: Settings, email: str) -> None:
+    """Write to an address again that was given up because mail came back.
+
+    Raises:
+        UsageError: it was not given up for that; what a reader asked for themselves stands.
+    """
+    key = key_of(email)
+    with opened(settings) as parts:
+        person = parts.store.subscribers.get(email)
+        tokens = [_token_of((each,))(key) for each in secret_keys(settings)] + ([person.token] if person else [])
+        if not parts.store.suppressions.lift(tokens, pipeline.GIVEN_UP):
+            raise UsageError(f"{email} was not given up because of bounces")
+        if person:
+            parts.store.bounces.clear(person.token)
+        if person and person.state is SubscriberState.ACTIVE:
+            parts.store.subscribers.set_state(email, person.state, parts.clock())
 
 
 def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, Any]]:

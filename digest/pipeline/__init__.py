@@ -9,6 +9,7 @@ Each may be repeated at any time, after any crash, by any number of processes: w
 """
 
 from digest.pipeline.deliver import Delivered, deliver
+from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
@@ -16,6 +17,7 @@ from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, run, synchronise
 
 __all__ = [
+    "GIVEN_UP",
     "Delivered",
     "Parts",
     "Planned",

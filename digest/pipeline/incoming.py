@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 FOLDER = Path("var/inbound")
 """A Maildir of what a person has to read, because no program understood it."""
 
+GIVEN_UP = (BounceKind.HARD.value, BounceKind.SOFT.value)
+"""Reasons of a suppression that are no reader's wish, so that the operator may lift it."""
+
 _GRAVEST_FIRST = (
     BounceKind.COMPLAINT,
     BounceKind.HARD,

@@ -24,11 +24,11 @@ class Suppressions:
             connection.execute(insert.values(token=token, reason=reason, at=now))
             connection.execute(_REST.where(_p.token == token))
 
-    def lift(self, tokens: Iterable[str]) -> bool:
-        """Let that address be written to again; True when it was suppressed."""
-        delete = schema.suppressions.delete().where(_s.token.in_(sorted(set(tokens))))
+    def lift(self, tokens: Iterable[str], reasons: Iterable[str]) -> bool:
+        """Let an address be written to again that was suppressed for one of *reasons*; True when it was."""
+        mine = sa.and_(_s.token.in_(sorted(set(tokens))), _s.reason.in_(sorted(set(reasons))))
         with self._database.writing() as connection:
-            return connection.execute(delete).rowcount > 0
+            return connection.execute(schema.suppressions.delete().where(mine)).rowcount > 0
 
     def stop_due(self, now: datetime) -> int:
         """See to it that no issue is planned for the suppressed; how many a roster that names them had made due."""
