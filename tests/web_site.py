@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.event import listen
 
 from digest import app
 from digest.sample import upstream
@@ -136,11 +137,22 @@ def site(home: Path, *, now: str = SEVEN, roster: str | None = None, **given: An
         program.set(public_url=PUBLIC, **given)
         clock = Clock(at(now))
         with app.desk(program.settings, clock) as desk:
+            undurable(desk)
             woken: list[datetime] = []
             application = build(desk, lambda: woken.append(clock.now), lambda: None)
             made = Site(program, relay, clock, desk, browser(application), woken)
             made.run()
             yield made
+
+
+def undurable(desk: Desk) -> None:
+    """Do not wait for the disk: that what is written stays written is tested with the store."""
+
+    def hurry(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    listen(desk.parts.store.database.engine, "connect", hurry)
+    desk.parts.store.database.engine.dispose()
 
 
 _furnished: dict[str, Path] = {}
@@ -156,7 +168,8 @@ def _furnish(home: Path, base: str, now: str) -> None:
         app.run_once(program.settings, Clock(at(now)))
         with app.desk(program.settings, Clock(at(now))) as desk:
             desk.days.today()
-    shutil.copytree(_furnished[now], home, dirs_exist_ok=True)
+    if not (home / "var").exists():
+        shutil.copytree(_furnished[now], home, dirs_exist_ok=True)
 
 
 def browser(application: Any, client: str = "203.0.113.9") -> httpx.Client:
