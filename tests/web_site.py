@@ -6,7 +6,9 @@ import asyncio
 import atexit
 import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ from digest.sample import upstream
 from digest.store.schema import metadata
 from digest.subscription import Desk, letters
 from digest.web import build
+from digest.web.server import serving
 from tests.program import Program, at, mail, part
 from tests.smtp_servers import Sink, sink
 
@@ -57,16 +60,24 @@ class Site:
     desk: Desk
     client: httpx.Client
     woken: list[datetime] = field(default_factory=list)
+    public: str = PUBLIC
+
+    def wait_for_mails(self, number: int, email: str = "ada@example.org") -> None:
+        """Until so many are there: the daemon's thread looks every second."""
+        deadline = time.monotonic() + 20
+        while len(self.mails(email)) < number:
+            assert time.monotonic() < deadline, f"only {len(self.mails(email))} mails came"
+            time.sleep(0.05)
 
     def run(self) -> None:
         """One pass of the program, now."""
         app.run_once(self.program.settings, self.clock)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        return self.client.get(path.removeprefix(PUBLIC), headers=headers)
+        return self.client.get(path.removeprefix(self.public), headers=headers)
 
     def post(self, path: str, fields: Fields | None = None, **headers: str) -> httpx.Response:
-        return self.client.post(path.removeprefix(PUBLIC), data=dict(fields or {}), headers=BROWSER | headers)
+        return self.client.post(path.removeprefix(self.public), data=dict(fields or {}), headers=BROWSER | headers)
 
     def post_letters(self) -> None:
         """What the daemon's thread does every second."""
@@ -93,7 +104,7 @@ class Site:
 
     def link(self, purpose: str, email: str = "ada@example.org") -> str:
         """The latest link of that purpose in the mails to *email*, as a path."""
-        found = [link for text in self.mails(email) for link in re.findall(rf"{PUBLIC}(/{purpose}/\S+)", text)]
+        found = [link for text in self.mails(email) for link in re.findall(rf"{self.public}(/{purpose}/\S+)", text)]
         assert found, f"no {purpose} link was mailed to {email}"
         return str(found[-1])
 
@@ -143,6 +154,23 @@ def site(home: Path, *, now: str = SEVEN, roster: str | None = None, **given: An
             made = Site(program, relay, clock, desk, browser(application), woken)
             made.run()
             yield made
+
+
+@contextmanager
+def served(home: Path, *, now: str = SEVEN, **given: Any) -> Iterator[Site]:
+    """The same on a real port, with the daemon's own threads; `run` is the clock's part."""
+    with upstream.serve(date(2026, 2, 4)) as base, sink() as relay:
+        _furnish(home, base, now)
+        program, clock = Program(home), Clock(at(now))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        public = f"http://127.0.0.1:{port}"
+        program.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url)
+        program.set(public_url=public, web_port=port, **given)
+        woken: list[datetime] = []
+        pages = serving(program.settings, lambda: woken.append(clock.now), lambda: None, clock)
+        with pages as address, app.desk(program.settings, clock) as desk, httpx.Client(base_url=address) as client:
+            yield Site(program, relay, clock, desk, client, woken, public)
 
 
 def undurable(desk: Desk) -> None:
