@@ -64,9 +64,9 @@ def subscribe(visit: Visit) -> Response:
             answer.background = later
             return answer
         case Gate.CAPPED:
-            return _form(visit, fields, ["Too many sign-ups right now. Please try again in an hour."], 429)
+            return visit.page("failure", 429, title="Too many sign-ups right now", text="Please try again in an hour.")
         case Gate.CLOSED:
-            return _form(visit, fields, ["Signing up is closed for the moment. Please try again later."], 503)
+            return visit.page("failure", 503, title="Signing up is closed", text="Please try again later.")
 
 
 def preview(visit: Visit) -> Response:

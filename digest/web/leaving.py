@@ -20,7 +20,7 @@ from digest.web.visit import House, Visit, route
 
 def routes(house: House) -> Sequence[BaseRoute]:
     """The pages of this file."""
-    out = route(house, "/unsubscribe/{signed}", unsubscribe, "GET", "POST")
+    out = route(house, "/unsubscribe/{signed}", unsubscribe, "GET", "POST", lenient=True)
     return (out, route(house, "/unsubscribe/{signed}/back", come_back, "POST"))
 
 

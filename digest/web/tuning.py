@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
@@ -186,6 +187,7 @@ def _page(
         status,
         found=found,
         person=person,
+        next_due=person.next_due_at.astimezone(ZoneInfo(person.schedule.zone)) if person.next_due_at else None,
         masked=_masked(person.email),
         subscribed=_subscribed(person),
         fields=fields,

@@ -101,13 +101,20 @@ class Visit:
 Page = Callable[[Visit], Response]
 
 
-def route(house: House, path: str, page: Page, *methods: str) -> Route:
-    """*page* at *path*; GET, and so HEAD, unless *methods* say otherwise."""
+def route(house: House, path: str, page: Page, *methods: str, lenient: bool = False) -> Route:
+    """*page* at *path*; GET, and so HEAD, unless *methods* say otherwise.
+
+    A form that cannot be read is answered with 400, or counts as an empty one where the page is *lenient*.
+    """
 
     async def endpoint(request: Request) -> Response:
         form = FormData()
         if request.method == "POST":
-            form = await request.form(max_files=0, max_fields=MOST_FIELDS, max_part_size=LARGEST_BODY)
+            try:
+                form = await request.form(max_files=0, max_fields=MOST_FIELDS, max_part_size=LARGEST_BODY)
+            except HTTPException as error:
+                if error.status_code != 400 or not lenient:
+                    raise
         return await run_in_threadpool(page, Visit(house, request, form))
 
     return Route(path, endpoint, methods=list(methods or ("GET",)))

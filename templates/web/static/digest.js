@@ -5,7 +5,7 @@ const form = document.getElementById("wishes");
 const zone = document.getElementById("zone");
 const note = document.getElementById("zone-note");
 
-if (note && zone && zone.value === "UTC") {
+if (note && zone && zone.dataset.guess !== undefined && zone.value === "UTC") {
   const guess = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if ([...zone.options].some((option) => option.value === guess)) {
     zone.value = guess;
