@@ -283,7 +283,7 @@ def test_it_ends_while_a_connection_is_open(tmp_path: Path) -> None:
 
 
 def test_the_daemon_takes_mail(tmp_path: Path) -> None:
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     settings = load({"DIGEST_HOME": str(tmp_path)}, mail_domain=DOMAIN)
     with app.desk(settings, app.system_clock) as desk:
         desk.parts.store.subscribers.add(Profile("ada@example.org"), datetime.now(NOON.tzinfo))
@@ -345,7 +345,7 @@ def _swaks(port: int, protocol: str, to: str, *options: str) -> subprocess.Compl
     return subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
