@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest import app, inbound
+from digest.errors import UsageError
 from digest.inbound.addresses import Address, Box
 from digest.inbound.taking import take
 from digest.models import DeliveryState, Message
@@ -272,6 +273,29 @@ def test_the_roster_cannot_make_the_suppressed_due(sent: House) -> None:
     person = sent.desk.parts.store.subscribers.get("ada@example.org")
     assert person
     assert person.next_due_at is None
+
+
+def test_the_operator_may_try_a_dead_address_again(sent: House) -> None:
+    for _ in range(2):
+        sent.bring(sent.returns_to, bounce("5.1.1", DEAD))
+        sent.now += DAY
+    assert sent.state() == "suppressed"
+    assert app.status(sent.program.settings, sent.clock)["suppressed"] == 1
+    app.allow_person(sent.program.settings, "Ada@example.org")
+    assert sent.state() == "active"
+    person = sent.desk.parts.store.subscribers.get("ada@example.org")
+    assert person
+    assert person.next_due_at is not None
+    assert sent.desk.parts.store.bounces.of(person.id) == [], "the next bounce is the first"
+    with pytest.raises(UsageError, match="was not given up"):
+        app.allow_person(sent.program.settings, "ada@example.org")
+
+
+def test_the_operator_may_not_overrule_a_complaint(sent: House) -> None:
+    sent.bring(sent.returns_to, feedback())
+    with pytest.raises(UsageError, match="was not given up because of bounces"):
+        app.allow_person(sent.program.settings, "ada@example.org")
+    assert sent.state() == "suppressed"
 
 
 # -- leaving by mail
