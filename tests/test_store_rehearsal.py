@@ -39,7 +39,7 @@ def use_everything(store: Store) -> None:
     store.deliveries.mark([], [Outcome(claim.id, DeliveryState.SENT, NOON)], "me")
     store.sources.record("arxiv", NOON, NOON, "")
     store.sources.put("https://example.org", '"1"', "")
-    store.sources.reserve("arxiv", 3.0, 1000.0)
+    store.rates.reserve("arxiv", 3.0, 1000.0)
     store.facts.put({"roster": "a1"})
     store.runs.add(Run(NOON, NOON, {}))
     store.runs.keep_statistics(Learned(NOON, 1, b"\0"))
