@@ -19,16 +19,12 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+from ranking_baselines import Lexical, Scorer, alone, chance
 
 from digest.models import Paper
 from digest.ranking.evaluate import METRICS, Case, CaseSet, Values, by_score, interval, load, measure, order
 from digest.ranking.meaning import Vectors
 from digest.ranking.semantic import Embedder, embed_all
-
-if __package__:
-    from benchmarks.ranking_baselines import Lexical, Scorer, alone, chance
-else:
-    from ranking_baselines import Lexical, Scorer, alone, chance
 
 Method = Callable[[CaseSet, Case], list[str]]
 OURS = ("digest", "digest+semantic")

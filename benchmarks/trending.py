@@ -1,4 +1,4 @@
-"""Does our trending foretell later upvotes better than the morning's raw count does?
+"""Whether our trending foretells later upvotes better than the morning's raw count does.
 
     python benchmarks/trending.py [READINGS] [--json]
 

@@ -31,7 +31,8 @@ from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
 from digest.pipeline import Parts, Progress, Report, no_progress
-from digest.ranking import Explanation
+from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
+from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, build, look_up
 from digest.sources.http import Traffic
@@ -223,12 +224,12 @@ def why(
         reading = pipeline.read_day(parts)
         window = pipeline.window_of(person, reading.now)
         reader = reading.readers([person], window)[0]
-        try:
-            return ranking.explain(reading.pool(window), reader, paper_id)
-        except KeyError:
+        explanation = ranking.explain(reading.pool(window), reader, paper_id)
+        if explanation.verdict is Verdict.UNKNOWN:
             known = parts.store.papers.by_id([paper_id])
             what = "was listed too long ago to be considered" if known else "is not known here"
-            raise UsageError(f"paper {paper_id} {what}") from None
+            raise UsageError(f"paper {paper_id} {what}")
+        return explanation
 
 
 def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> dict[str, Any]:
@@ -272,7 +273,10 @@ def people(settings: Settings) -> list[dict[str, Any]]:
 
 def add_person(settings: Settings, entry: dict[str, Any]) -> bool:
     """Enter or change the person of one roster *entry*; True when they are new."""
-    profile = rosters.entry(entry)
+    try:
+        profile = rosters.entry(entry)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     with _synchronised(settings) as parts:
         return parts.store.subscribers.add(profile, parts.clock())
 

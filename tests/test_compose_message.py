@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
+import os
 import quopri
+import subprocess
+import sys
 from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,6 +26,7 @@ from digest.models import Digest
 from tests.compose_days import full_day
 from tests.make import NOON, a_digest, a_subscriber
 
+PROJECT = Path(__file__).parents[1]
 URL = "https://digest.example.org"
 SITE = Site("Paper Digest <digest@example.org>", reply_to="Editors <editors@example.org>", public_url=URL)
 LINKS = Links(URL, ["k" * 32])
@@ -29,6 +35,10 @@ LINKS = Links(URL, ["k" * 32])
 def written(site: Site = SITE, digest: Digest | None = None) -> tuple[EmailMessage, bytes]:
     data = Writer([template_folder()], site, LINKS).write(digest or full_day()).message.data
     return parsed(data), data
+
+
+def fingerprint() -> str:
+    return hashlib.sha256(written()[1]).hexdigest()
 
 
 def parsed(data: bytes) -> EmailMessage:
@@ -85,6 +95,16 @@ def test_a_mail_domain_gives_every_reader_an_envelope_sender_of_their_own() -> N
 
 def test_the_same_digest_gives_the_same_bytes() -> None:
     assert written()[1] == written()[1]
+
+
+def test_another_process_writes_the_same_bytes() -> None:
+    """A retry is often another process, in which sets have another order."""
+    program = "from tests.test_compose_message import fingerprint; print(fingerprint())"
+    hashes = {
+        subprocess.check_output([sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, cwd=PROJECT)
+        for seed in ("1", "2")
+    }
+    assert hashes == {fingerprint().encode() + b"\n"}
 
 
 def test_two_readers_never_share_a_message_id_and_it_tells_nothing_of_them() -> None:

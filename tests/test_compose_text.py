@@ -30,6 +30,10 @@ def test_a_cut_text_always_fits(text: str, columns: int) -> None:
     assert width(fit(line(text), columns)) <= columns
 
 
+def test_accents_without_end_are_cut_too() -> None:
+    assert len(fit("e" + "\u0301" * 5000, 10)) <= 41
+
+
 def test_an_abstract_ends_with_a_sentence() -> None:
     text = (
         "We test e.g. this, by A. Nother et al. in Fig. 3. It works. And a third sentence that is too long to fit here."

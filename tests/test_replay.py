@@ -96,7 +96,7 @@ def test_no_paper_twice_to_anyone(mornings: dict[date, list[Received]]) -> None:
             text = part(mail(message), "plain")
             seen[message.recipients[0]] += sorted(set(re.findall(r"arxiv\.org/abs/(\d{4}\.\d{5})", text)))
     for email, ids in seen.items():
-        assert len(ids) > 40, email
+        assert len(ids) >= 40, email
         assert len(ids) == len(set(ids)), email
 
 

@@ -60,10 +60,11 @@ class Page:
         if (excess := _size(frame, cards) - BUDGET) > 0:
             _shrink(entries, forms, cards, excess + _SLACK)
             frame = self._frame("html", forms)
-            if _size(frame, cards) > BUDGET:
-                raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes even without papers")
+        html = _filled(frame, cards)
+        if html.size > BUDGET:
+            raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
         texts = [entry.text(form) for entry, form in zip(entries, forms, strict=True)]
-        return _filled(frame, cards), _filled(self._frame("txt", forms), texts)
+        return html, _filled(self._frame("txt", forms), texts)
 
     def _frame(self, kind: str, forms: Sequence[Form]) -> str:
         """The page with a slot for each card: cards enter after the templates are done, encoded already."""

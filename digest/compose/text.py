@@ -15,6 +15,8 @@ from urllib.parse import quote, urlsplit
 LONGEST_URL = 500
 """Longer ones are left out: no paper's page needs them, and a few would fill a mail."""
 
+_LETTERS = 4
+"""At most so many to a column: a letter may carry thousands of accents that take no column at all."""
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 # Controls; overrides and isolates that could turn the rest of the mail around; noncharacters; lone surrogates; tags.
 _HARMFUL = re.compile(
@@ -48,9 +50,9 @@ def width(text: str) -> int:
 
 def fit(text: str, columns: int) -> str:
     """*text*, cut at a word where it is wider than *columns*, with an ellipsis."""
-    if width(text) <= columns:
+    if _fits(text, columns):
         return text
-    kept = _prefix(text, columns - 1)
+    kept = _prefix(text[: _LETTERS * columns], columns - 1)
     at_word = kept.rpartition(" ")[0]
     if len(kept) < len(text) and text[len(kept)] != " " and len(at_word) > len(kept) // 2:
         kept = at_word
@@ -60,9 +62,9 @@ def fit(text: str, columns: int) -> str:
 def shorten(text: str, columns: int) -> str:
     """The first sentences of *text* that fit, or the first one cut at a word."""
     text = line(text)
-    if width(text) <= columns:
+    if _fits(text, columns):
         return text
-    ends = [end for end in _sentence_ends(text) if width(text[:end]) <= columns]
+    ends = [end for end in _sentence_ends(text) if _fits(text[:end], columns)]
     if not ends or ends[-1] * 3 < columns:
         return fit(text, columns)
     return text[: ends[-1]]
@@ -119,6 +121,10 @@ def few(names: Sequence[str], most: int) -> tuple[list[str], int]:
     if len(names) <= most + 1:
         return list(names), 0
     return list(names[:most]), len(names) - most
+
+
+def _fits(text: str, columns: int) -> bool:
+    return len(text) <= _LETTERS * columns and width(text) <= columns
 
 
 @lru_cache(8192)

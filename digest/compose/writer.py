@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +59,7 @@ class Writer:
         w = words(digest.subscriber.profile.language)
         values = self._values(digest, w)
         html, text = Page(digest, w, values, self._cards, self._templates).bodies()
-        subject = fit(line(self._templates.render("mail/digest/subject.txt", w, values)), sentences.SUBJECT)
+        subject = self._subject("digest", w, values)
         reader = digest.subscriber
         identity = (reader.token, digest.issue.isoformat())
         message_id = self._message_id(f"{digest.issue:%Y%m%d}", identity)
@@ -96,19 +96,9 @@ class Writer:
         address = subscriber.email if subscriber else str(to)
         token = subscriber.token if subscriber else ""
         w = words(subscriber.profile.language if subscriber else language)
-        values = {
-            "site": self._site,
-            "subscriber": subscriber,
-            "to": address,
-            "schedule": sentences.schedule(subscriber, w) if subscriber else "",
-            "interests": sentences.interests(subscriber, w) if subscriber else "",
-            **self._ways(token, at),
-            **values,
-        }
-        subject, text, html = (
-            self._templates.render(f"mail/{kind}/{file}", w, values)
-            for file in ("subject.txt", "body.txt", "body.html")
-        )
+        values = {"to": address, "subscriber": subscriber, **self._about(subscriber, at, w), **values}
+        subject = self._subject(kind, w, values)
+        text, html = (tidy(self._templates.render(f"mail/{kind}/body.{part}", w, values)) for part in ("txt", "html"))
         identity = (kind, token or address, at.isoformat(), subject)
         # no name in To: whoever filled in the form chose it, and the reader may be somebody else
         headers = every_mail(
@@ -119,8 +109,20 @@ class Writer:
             message_id=self._message_id(kind, identity),
             language=w.tag,
         )
-        data = assemble(headers, quoted(tidy(text)), quoted(tidy(html)), self._boundary(identity))
+        data = assemble(headers, quoted(text), quoted(html), self._boundary(identity))
         return self._message(token, address, data)
+
+    def _subject(self, kind: str, w: Words, values: Mapping[str, Any]) -> str:
+        return fit(line(self._templates.render(f"mail/{kind}/subject.txt", w, values)), sentences.SUBJECT)
+
+    def _about(self, subscriber: Subscriber | None, at: datetime, w: Words) -> dict[str, Any]:
+        """The variables of the other mails."""
+        return {
+            "site": self._site,
+            "schedule": sentences.schedule(subscriber, w) if subscriber else "",
+            "interests": sentences.interests(subscriber, w) if subscriber else "",
+            **self._ways(subscriber.token if subscriber else "", at),
+        }
 
     def _values(self, digest: Digest, w: Words) -> dict[str, Any]:
         """The variables of `mail/digest/`, but for the papers."""

@@ -28,7 +28,7 @@ BODY_LEASE = timedelta(minutes=30)
 """For a body on its way and the answer to it: RFC 5321, 4.5.3.2 allows 3 minutes a block and 10 for the answer."""
 
 IN_A_ROW = 3
-"""So many connections lost, or refusals on our account, one after the other, and the run stops: it is not the reader."""
+"""So many lost connections, or refusals on our account, one after the other, stop the run: it is not the reader."""
 
 WAIT_AFTER_POLICY = timedelta(minutes=30)
 """Before a message is tried again that was refused on our account, while others passed."""

@@ -68,8 +68,8 @@ class Report:
         parts = [*sources, planned, ", ".join(counts) or "0 sent"]
         if self.delivered.stopped:
             parts.append(f"STOPPED: {self.delivered.stopped}")
-        if self.next_due_at:
-            parts.append(f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC")
+        due = f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC" if self.next_due_at else "nobody is due: see the roster"
+        parts.append(due)
         return "; ".join(parts)
 
     def as_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -19,7 +20,8 @@ from digest.ranking.names import find
 from digest.ranking.pool import Pool
 from digest.ranking.profiles import Profile, Reader
 from digest.ranking.scoring import FLOOR, Scores, score
-from digest.ranking.text import Floats
+from digest.ranking.text import Floats, bag_of
+from digest.ranking.views import Views
 
 Numbers = NDArray[np.intp]
 
@@ -80,7 +82,9 @@ class Ranked:
 def ranked(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -> Ranked:
     """Score a block of readers and order each one's best papers."""
     scores = score(pool, readers, profiles)
-    allowed = np.array([allowed_for(pool, reader) for reader in readers], bool).reshape(len(readers), len(pool))
+    allowed = np.ones((len(readers), len(pool)), bool)
+    for row, reader in enumerate(readers):
+        apply_rules(pool, reader, allowed[row])
     eligible = allowed & ((scores.relevance >= FLOOR) | scores.author | _by_category(readers, scores))
     return Ranked(scores, allowed, eligible, _shortlist(pool, readers, profiles, scores, eligible))
 
@@ -91,16 +95,14 @@ def _by_category(readers: Sequence[Reader], scores: Scores) -> NDArray[np.bool_]
     return np.array(only, bool)[:, None] & (scores.category > 0)
 
 
-def allowed_for(pool: Pool, reader: Reader) -> NDArray[np.bool_]:
-    """Which candidates the reader's rules let through."""
-    allowed = np.ones(len(pool), bool)
+def apply_rules(pool: Pool, reader: Reader, allowed: NDArray[np.bool_], *, seen: bool = True) -> None:
+    """Strike out in *allowed* what the reader muted, and (unless *seen* is off) what they had already."""
     for phrase in reader.interests.muted:
         allowed &= ~pool.has_muted(phrase)
     for author in reader.interests.muted_authors:
         allowed[list(find(author, pool.authors))] = False
-    if reader.seen:
+    if seen and reader.seen:
         allowed[[pool.index[i] for i in pool.index.keys() & reader.seen.keys()]] = False
-    return allowed
 
 
 def _shortlist(
@@ -158,7 +160,7 @@ def _diverse(
     return picks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Turn:
     """One reader of a ranked block."""
 
@@ -167,6 +169,11 @@ class Turn:
     profile: Profile
     block: Ranked
     row: int
+
+    @cached_property
+    def library(self) -> Views:
+        """The reader's liked papers."""
+        return Views.of([bag_of(paper) for paper in self.reader.liked], self.pool.statistics)
 
 
 def choices(turn: Turn) -> list[Choice]:
@@ -179,14 +186,15 @@ def choices(turn: Turn) -> list[Choice]:
     allowed, scores = block.allowed[row], block.scores
     if not reader.interests:
         return [Choice(n, Section.TRENDING) for n in islice(_hot(pool, reader, allowed, 0.0), reader.papers)]
-    followed = np.flatnonzero(scores.author[row] & block.eligible[row]).tolist()
+    followed = np.flatnonzero(scores.author[row] & block.eligible[row]).tolist() if reader.interests.authors else []
     pinned = sorted(followed, key=lambda n: -scores.total[row, n])[:PINNED]
     chosen = [*pinned, *(n for n in block.shortlist[row].tolist() if n >= 0 and n not in pinned)][: reader.papers]
     quota = reader.papers // 4
     kept = chosen[: reader.papers - quota]
     hot = list(islice((n for n in _hot(pool, reader, allowed, HOT) if n not in kept), quota))
     own = [n for n in chosen if n not in hot][: reader.papers - len(hot)]
-    strong = [n for n in own if scores.relevance[row, n] >= MATCH or scores.author[row, n]] or own
+    clear = (scores.relevance[row, own] >= MATCH) | scores.author[row, own]
+    strong = [n for n, is_clear in zip(own, clear, strict=True) if is_clear] or own
     weak = [n for n in own if n not in strong]
     sections = (Section.FOR_YOU, strong), (Section.TRENDING, hot), (Section.QUIETER, weak)
     return [Choice(n, section) for section, numbers in sections for n in numbers]
@@ -195,8 +203,8 @@ def choices(turn: Turn) -> list[Choice]:
 def _hot(pool: Pool, reader: Reader, allowed: NDArray[np.bool_], least: float) -> Iterator[int]:
     """Trending papers, hottest first; of those already sent at most one, and only if it may come back."""
     again = 1 if reader.resurface else 0
-    for number in pool.hottest:
-        if pool.trend.percentile[number] < least:
+    for number, percentile in pool.hottest:
+        if percentile < least:
             return
         if allowed[number]:
             yield number
@@ -208,12 +216,9 @@ def _hot(pool: Pool, reader: Reader, allowed: NDArray[np.bool_], least: float) -
 def may_resurface(pool: Pool, reader: Reader, number: int) -> bool:
     """Whether a paper already sent may come once more."""
     paper = pool.candidates[number].paper
-    unseen = Reader(reader.interests)
-    return (
-        reader.resurface
-        and paper.id in reader.seen
-        and paper.id not in reader.resurfaced
-        and pool.trend.percentile[number] >= VERY_HOT
-        and reader.seen[paper.id] < pool.now.date()
-        and bool(allowed_for(pool, unseen)[number])
-    )
+    sent = reader.seen.get(paper.id)
+    if sent is None or paper.id in reader.resurfaced or sent >= pool.now.date():
+        return False
+    unmuted = np.ones(len(pool), bool)
+    apply_rules(pool, reader, unmuted, seen=False)
+    return bool(unmuted[number]) and float(pool.trend.percentile[number]) >= VERY_HOT

@@ -14,11 +14,10 @@ import numpy as np
 from digest.models import Candidate, Pick, Reason, ReasonKind, Section
 from digest.ranking.choose import Choice, Ranked, Turn, Verdict, choices, ranked
 from digest.ranking.names import find
-from digest.ranking.pool import Pool
+from digest.ranking.pool import Pool, Wording
 from digest.ranking.profiles import Facet, Profile, Reader
 from digest.ranking.scoring import AUTHOR, CATEGORY, DISLIKE, FLOOR, HEAT, RELEVANCE, STALE, STALENESS, facet_values
-from digest.ranking.text import Floats, Ids, bag_of, fold, mentions, text_of
-from digest.ranking.views import Views
+from digest.ranking.text import Floats, Ids
 
 SHOWN = 6
 """Words of a reason at most."""
@@ -98,7 +97,7 @@ def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     if section is not Section.TRENDING and scores.relevance[row, number] > 0 and scores.winner[row, number] >= 0:
         facet = turn.profile.facets[scores.winner[row, number]]
         weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
-        found += [(weight * r.value, r) for r in _interest_reasons(pool, reader, facet, number)]
+        found += [(weight * r.value, r) for r in _interest_reasons(turn, facet, number)]
     if scores.author[row, number]:
         found.append((AUTHOR, Reason(ReasonKind.AUTHOR, _followed(pool, reader, number))))
     if scores.category[row, number] > 0:
@@ -119,8 +118,9 @@ def _valued(reason: Reason, value: float) -> Reason:
     )
 
 
-def _interest_reasons(pool: Pool, reader: Reader, facet: Facet, number: int) -> list[Reason]:
+def _interest_reasons(turn: Turn, facet: Facet, number: int) -> list[Reason]:
     """The phrase, the liked papers, or both, each with its share of the facet's value."""
+    pool = turn.pool
     words, library, latent = contributions(pool, facet, number)
     phrase, rest = max(float(words.sum() + latent[0].sum()), 0.0), max(float(library.sum() + latent[1].sum()), 0.0)
     share = phrase / max(phrase + rest, 1e-9) if facet.likes.size else 1.0
@@ -131,7 +131,7 @@ def _interest_reasons(pool: Pool, reader: Reader, facet: Facet, number: int) -> 
         found.append(Reason(ReasonKind.TOPIC, facet.subject, _texts(terms), value=share))
     if facet.likes.size:
         terms = surface(pool, number, ids, library + latent[1])
-        title = _nearest(pool, reader, facet, number)
+        title = _nearest(turn, facet, number)
         found.append(Reason(ReasonKind.LIKED, title, _texts(terms), value=1 - share if found else 1.0))
     return found
 
@@ -147,9 +147,11 @@ def contributions(pool: Pool, facet: Facet, number: int) -> tuple[Floats, Floats
     ids, weights = views.ids[columns], views.tfidf.data[row]
     words = views.bm25.data[row] * _weights(facet.bm25_ids, facet.bm25, ids)
     library = weights * (_weights(facet.ids, facet.tfidf, ids) - facet.mean * pool.statistics.mean_of(ids))
-    typed = weights * pool.statistics.latent_terms(ids, weights, facet.typed_latent)
-    latent = weights * pool.statistics.latent_terms(ids, weights, facet.latent)
-    return words, library, (typed, latent - typed)
+    if not (facet.latent.size and pool.statistics.dimensions):
+        return words, library, (0 * words, 0 * words)
+    phrase = facet.typed_latent if facet.typed_latent.size else 0 * facet.latent
+    latent = pool.statistics.latent_terms(ids, weights, np.stack([phrase, facet.latent - phrase], axis=1))
+    return words, library, (latent[:, 0], latent[:, 1])
 
 
 def _weights(keys: Ids, values: Floats, wanted: Ids) -> Floats:
@@ -167,51 +169,38 @@ def surface(pool: Pool, number: int, ids: Ids, values: Floats, *, typed: bool = 
         values: what each adds.
         typed: whether the reader typed them, so that even a common word may be shown.
     """
-    worth = dict(zip(ids.tolist(), values.tolist(), strict=True))
+    keep = values > 0
     if not typed:
-        usual = pool.statistics.document_frequency(ids) > COMMON * max(pool.statistics.papers, 10)
-        worth.update(dict.fromkeys(ids[usual].tolist(), 0.0))
-    text = text_of(pool.candidates[number].paper)
-    places: dict[str, Term] = {}
-    for mention in mentions(text):
-        written, value = text[mention.start : mention.end], worth.get(mention.id, 0.0)
-        if value > 0 and "\n" not in written and (typed or len(written) > 2):
-            places.setdefault(fold(written), Term(written, value))
-    return _longest(sorted(places.values(), key=lambda t: (-t.value, t.text)))
+        keep &= pool.statistics.document_frequency(ids) <= COMMON * max(pool.statistics.papers, 10)
+    worth = dict(zip(ids[keep].tolist(), values[keep].tolist(), strict=True))
+    found = [(worth[w.term], w) for w in pool.written(number) if w.term in worth and (typed or len(w.text) > 2)]
+    return _longest(sorted(found, key=lambda f: (-f[0], f[1].text))[: 3 * SHOWN])
 
 
-def _longest(terms: Sequence[Term]) -> list[Term]:
-    """The strongest, without those that are part of a longer one that is nearly as strong."""
-    kept: list[Term] = []
-    for term in terms[: 3 * SHOWN]:
-        words = set(fold(term.text).split())
-        longer = next((k for k in kept if words < set(fold(k.text).split())), None)
-        parts = [k for k in kept if set(fold(k.text).split()) < words]
-        if parts and term.value * 4 > parts[0].value:
-            kept[kept.index(parts[0])] = Term(term.text, parts[0].value)
+def _longest(found: Sequence[tuple[float, Wording]]) -> list[Term]:
+    """The strongest, but a pair instead of its words where it is not much weaker than they are."""
+    kept: list[tuple[float, Wording]] = []
+    for value, wording in found:
+        parts = [k for k in kept if k[1].words < wording.words]
+        if parts and value * 4 > parts[0][0]:
+            kept[kept.index(parts[0])] = parts[0][0], wording
             kept = [k for k in kept if k not in parts[1:]]
-        elif longer is None and not parts:
-            kept.append(term)
-    return kept[:SHOWN]
+        elif not parts and not any(wording.words < k.words for _, k in kept):
+            kept.append((value, wording))
+    return [Term(wording.text, value) for value, wording in kept[:SHOWN]]
 
 
 def _texts(terms: Iterable[Term]) -> tuple[str, ...]:
     return tuple(term.text for term in terms)
 
 
-def _nearest(pool: Pool, reader: Reader, facet: Facet, number: int) -> str:
+def _nearest(turn: Turn, facet: Facet, number: int) -> str:
     """The title of the liked paper that speaks of this interest and resembles the candidate most."""
-    candidate = Views.of([bag_of(pool.candidates[number].paper)], pool.statistics)
-    liked = Views.of([bag_of(p) for p in reader.liked], pool.statistics)
-    alike = np.array([_cosine(liked, n, candidate) for n in range(len(reader.liked))])
-    return reader.liked[int((alike * facet.likes).argmax())].title
-
-
-def _cosine(liked: Views, number: int, candidate: Views) -> float:
-    row = slice(liked.tfidf.indptr[number], liked.tfidf.indptr[number + 1])
-    ids = liked.ids[liked.tfidf.indices[row]]
-    words = float((candidate.tfidf @ candidate.spread_out(ids, liked.tfidf.data[row]))[0])
-    return words + float(liked.latent[number] @ candidate.latent[0]) if liked.latent.shape[1] else words
+    liked, candidate = turn.library, turn.pool.views
+    row = slice(candidate.tfidf.indptr[number], candidate.tfidf.indptr[number + 1])
+    ids = candidate.ids[candidate.tfidf.indices[row]]
+    alike = liked.tfidf @ liked.spread_out(ids, candidate.tfidf.data[row]) + liked.latent @ candidate.latent[number]
+    return turn.reader.liked[int((alike * facet.likes).argmax())].title
 
 
 def _followed(pool: Pool, reader: Reader, number: int) -> str:

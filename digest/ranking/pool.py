@@ -16,11 +16,21 @@ from digest.ranking.meaning import Meanings, Vectors
 from digest.ranking.muting import Plain
 from digest.ranking.names import Name, bylines
 from digest.ranking.statistics import Statistics, learn
-from digest.ranking.text import Floats, Ids, bag_of
+from digest.ranking.text import Floats, Ids, bag_of, fold, mentions, text_of
 from digest.ranking.trending import Trend, trend
 from digest.ranking.views import Views
 
 DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a paper writes one of its terms."""
+
+    term: int
+    text: str
+    words: frozenset[str]
+    """Its words, folded."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,13 @@ class Pool:
     """Days since each was listed, 0 for the future."""
     index: Mapping[str, int]
     """Where the paper with an id stands."""
-    authors: Mapping[str, list[tuple[int, str, Name]]]
-    plain: tuple[Plain, ...]
-    """For muted words."""
     categories: Mapping[str, Floats]
     """By category: 1 for the papers of which it is the first, 0.5 for those that have it too."""
     meanings: Meanings | None = None
     muted: dict[str, NDArray[np.bool_]] = field(default_factory=dict, repr=False)
     """A cache: which papers have a muted phrase. Readers mute the same few words."""
+    texts: dict[int, tuple[Wording, ...]] = field(default_factory=dict, repr=False)
+    """A cache: what `written` found. Readers get the same few papers."""
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -54,6 +63,18 @@ class Pool:
         matrix = self.views.tfidf
         return self.views.ids[matrix.indices[matrix.indptr[number] : matrix.indptr[number + 1]]]
 
+    def written(self, number: int) -> Sequence[Wording]:
+        """The terms of candidate *number* as the paper writes them, each once, in its order."""
+        if number not in self.texts:
+            text = text_of(self.candidates[number].paper)
+            found: dict[str, Wording] = {}
+            for mention in mentions(text):
+                words = text[mention.start : mention.end]
+                if "\n" not in words:
+                    found.setdefault(fold(words), Wording(mention.id, words, frozenset(fold(words).split())))
+            self.texts[number] = tuple(found.values())
+        return self.texts[number]
+
     @cached_property
     def similarity(self) -> Floats:
         """Candidates x candidates, -1 to 1: how alike two papers are."""
@@ -61,6 +82,16 @@ class Pool:
         if not self.views.latent.shape[1]:
             return np.asarray(words, np.float32)
         return np.asarray(0.5 * words + 0.5 * self.views.latent @ self.views.latent.T, np.float32)
+
+    @cached_property
+    def authors(self) -> Mapping[str, list[tuple[int, str, Name]]]:
+        """By family name: who stands in which byline."""
+        return bylines(c.paper.authors for c in self.candidates)
+
+    @cached_property
+    def plain(self) -> tuple[Plain, ...]:
+        """For muted words."""
+        return tuple(Plain.of(c.paper) for c in self.candidates)
 
     @cached_property
     def tfidf_columns(self) -> csr_matrix:
@@ -72,20 +103,11 @@ class Pool:
         """Terms x candidates."""
         return csr_matrix(self.views.bm25.T)
 
-    def category_match(self, followed: frozenset[str]) -> Floats:
-        """1 where a followed category is the paper's first, 0.5 where it is another of them, else 0."""
-        if not followed:
-            return np.zeros(len(self), np.float32)
-        match = np.zeros(len(self), np.float32)
-        for category in followed:
-            np.maximum(match, self.categories.get(category, match), out=match)
-        return match
-
     @cached_property
-    def hottest(self) -> tuple[int, ...]:
-        """Candidates with a signal, the hottest first."""
-        order = np.argsort(-self.trend.heat, kind="stable").tolist()
-        return tuple(number for number in order if self.trend.known[number])
+    def hottest(self) -> tuple[tuple[int, float], ...]:
+        """Candidates with a signal and their percentile, the hottest first."""
+        order = np.argsort(-self.trend.percentile, kind="stable").tolist()
+        return tuple((n, float(self.trend.percentile[n])) for n in order if self.trend.known[n])
 
     def has_muted(self, phrase: str) -> NDArray[np.bool_]:
         """Which candidates have the muted *phrase* in title or abstract."""
@@ -114,8 +136,6 @@ def prepare(
         trend=trend(unique, now),
         age=np.array([max((now - c.listed_at).total_seconds() / DAY, 0.0) for c in unique], np.float32),
         index={c.paper.id: number for number, c in enumerate(unique)},
-        authors=bylines(c.paper.authors for c in unique),
-        plain=tuple(Plain.of(c.paper) for c in unique),
         categories=_categories(unique),
         meanings=Meanings.of(embedding, [c.paper for c in unique]),
     )

@@ -13,7 +13,8 @@ from scipy.sparse import csr_matrix
 from digest.ranking.names import find
 from digest.ranking.pool import Pool
 from digest.ranking.profiles import Facet, Profile, Reader
-from digest.ranking.text import Floats, Ids, select
+from digest.ranking.text import Floats, Ids
+from digest.ranking.views import Views
 
 RELEVANCE, HEAT = 0.85, 0.15
 """Upvotes say almost nothing about one reader: from 0.3 on they spoil the list."""
@@ -55,8 +56,7 @@ def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) ->
         values = pool.meanings.blend(values, facets, [readers[i] for i in owners.tolist()])
     relevance, weighted, winner = _best(values, facets, owners, shape)
     against = _against(pool, profiles, shape)
-    category = np.array([_category(pool, r) for r in readers], np.float32).reshape(shape)
-    author = np.array([_author(pool, r) for r in readers], bool).reshape(shape)
+    category, author = _category(pool, readers), _author(pool, readers)
     total = RELEVANCE * weighted + HEAT * pool.trend.heat - STALENESS * np.minimum(pool.age, STALE)
     total += CATEGORY * category - DISLIKE * against + AUTHOR * author
     return Scores(relevance, np.asarray(total, np.float32), winner, against, category, author)
@@ -65,8 +65,8 @@ def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) ->
 def facet_values(pool: Pool, facets: Sequence[Facet]) -> Floats:
     """Facets x candidates: the value of each facet for each paper."""
     views = pool.views
-    values = _product([(f.ids, f.tfidf) for f in facets], views.ids, pool.tfidf_columns)
-    values += _product([(f.bm25_ids, f.bm25) for f in facets], views.ids, pool.bm25_columns)
+    values = _product([(f.ids, f.tfidf) for f in facets], views, pool.tfidf_columns)
+    values += _product([(f.bm25_ids, f.bm25) for f in facets], views, pool.bm25_columns)
     values -= np.outer([f.mean for f in facets], views.mean)
     if views.latent.shape[1] and facets:
         none = np.zeros(views.latent.shape[1], np.float32)
@@ -77,13 +77,13 @@ def facet_values(pool: Pool, facets: Sequence[Facet]) -> Floats:
     return np.asarray(values.round(4), np.float32)
 
 
-def _product(rows: Sequence[tuple[Ids, Floats]], ids: Ids, papers: csr_matrix) -> NDArray[np.float64]:
+def _product(rows: Sequence[tuple[Ids, Floats]], views: Views, papers: csr_matrix) -> NDArray[np.float64]:
     """Rows of term weights times terms x papers."""
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(terms) for terms, _ in rows], out=starts[1:])
     if not starts[-1]:
         return np.zeros((len(rows), papers.shape[1]))
-    weights = select(starts, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows]), ids)
+    weights = views.columns(starts, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows]))
     return np.asarray((weights @ papers).toarray(), np.float64)
 
 
@@ -119,12 +119,18 @@ def _against(pool: Pool, profiles: Sequence[Profile], shape: tuple[int, int]) ->
     return against
 
 
-def _category(pool: Pool, reader: Reader) -> Floats:
-    return pool.category_match(frozenset(reader.interests.categories))
+def _category(pool: Pool, readers: Sequence[Reader]) -> Floats:
+    match = np.zeros((len(readers), len(pool)), np.float32)
+    for row, reader in enumerate(readers):
+        for category in reader.interests.categories:
+            if category in pool.categories:
+                np.maximum(match[row], pool.categories[category], out=match[row])
+    return match
 
 
-def _author(pool: Pool, reader: Reader) -> NDArray[np.bool_]:
-    found = np.zeros(len(pool), bool)
-    for followed in reader.interests.authors:
-        found[list(find(followed, pool.authors))] = True
+def _author(pool: Pool, readers: Sequence[Reader]) -> NDArray[np.bool_]:
+    found = np.zeros((len(readers), len(pool)), bool)
+    for row, reader in enumerate(readers):
+        for followed in reader.interests.authors:
+            found[row, list(find(followed, pool.authors))] = True
     return found

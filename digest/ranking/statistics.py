@@ -41,6 +41,8 @@ MAX_TERMS = 300_000
 CHUNK = 2_000
 
 K1, B = 1.2, 0.75
+TITLE = 0.6
+"""What a word of a phrase gains by standing in the title, where once in an average text counts 1."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Statistics:
 
     def to_bytes(self) -> bytes:
         """A compressed archive, for `from_bytes`; the same statistics give the same bytes."""
-        starts, ids, counts = pile(self.reference)
+        starts, ids = pile(self.reference)
         arrays: dict[str, NDArray[Any]] = {
             "ids": np.diff(self.ids, prepend=np.uint32(0)),  # gaps are smaller numbers, and so shorter
             "frequencies": self.frequencies,
@@ -81,12 +83,13 @@ class Statistics:
             "centre": self.centre,
             "starts": starts,
             "reference": ids,
-            "counts": counts.astype(np.uint16),
+            "counts": np.array([n for b in self.reference for n in b.counts], np.uint16),
+            "titled": np.packbits(np.array([t for b in self.reference for t in b.titled], bool)),
             "numbers": np.array([VERSION, self.papers, self.length]),
         }
         out = io.BytesIO()
         np.savez(out, allow_pickle=False, **arrays)
-        return zlib.compress(out.getvalue(), 6)
+        return zlib.compress(out.getvalue(), 1)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Statistics:
@@ -106,7 +109,8 @@ class Statistics:
             version, papers, length = a["numbers"]
             if version != VERSION:
                 raise ValueError(f"these word statistics are of version {version:.0f}, not {VERSION}")
-            starts, ids, counts = a["starts"], a["reference"], a["counts"].astype(np.float32)
+            ids, counts = a["reference"], a["counts"].astype(np.float32)
+            titled = np.unpackbits(a["titled"], count=len(ids)).astype(bool)
             return cls(
                 papers=int(papers),
                 ids=np.cumsum(a["ids"], dtype=np.uint32),
@@ -117,7 +121,7 @@ class Statistics:
                 basis=a["basis"],
                 basis_scale=a["basis_scale"],
                 centre=a["centre"],
-                reference=tuple(Bag(ids[i:j], counts[i:j]) for i, j in pairwise(starts)),
+                reference=tuple(Bag(ids[i:j], counts[i:j], titled[i:j]) for i, j in pairwise(a["starts"])),
             )
 
     @cached_property
@@ -131,7 +135,7 @@ class Statistics:
 
     def document_frequency(self, ids: Ids) -> Floats:
         """In how many of the papers each term is; 0 for an unknown one."""
-        return _at(self.ids, self.frequencies.astype(np.float32), ids)
+        return _at(self.ids, self._frequencies, ids)
 
     def mean_of(self, ids: Ids) -> Floats:
         """The mean paper's weight of each term."""
@@ -158,9 +162,9 @@ class Statistics:
         return np.asarray(weights / max(float(np.linalg.norm(weights)), 1e-9), np.float32)
 
     def bm25(self, paper: Bag) -> Floats:
-        """Saturated, length-normalised weight of each term of one paper, 0 to K1 + 1, without the IDF."""
+        """Saturated, length-normalised weight of each term of one paper without the IDF; a title adds to it."""
         length = 1 - B + B * paper.length / max(self.length, 1.0)
-        return np.asarray(paper.counts * (K1 + 1) / (paper.counts + K1 * length), np.float32)
+        return np.asarray(paper.counts * (K1 + 1) / (paper.counts + K1 * length) + TITLE * paper.titled, np.float32)
 
     @property
     def dimensions(self) -> int:
@@ -168,25 +172,31 @@ class Statistics:
         return int(self.basis.shape[1])
 
     @cached_property
+    def _frequencies(self) -> Floats:
+        return self.frequencies.astype(np.float32)
+
+    @cached_property
     def _basis(self) -> Floats:
         return self.basis * self.basis_scale
 
     def latent(self, weights: csr_matrix, ids: Ids) -> Floats:
         """The latent view of rows of term weights (columns *ids*), neither centred nor of unit length."""
+        return np.asarray(weights @ self._rows(ids), np.float32)
+
+    def latent_terms(self, ids: Ids, weights: Floats, directions: Floats) -> Floats:
+        """What each weighted term of one paper adds to its centred latent view times *directions* (columns)."""
+        rows = weights[:, None] * self._rows(ids)
+        length = max(float(np.linalg.norm(rows.sum(axis=0) - self.centre)), 1e-9)
+        return np.asarray(rows @ directions / length, np.float32)
+
+    def _rows(self, ids: Ids) -> Floats:
+        """Terms x dimensions: where each term points; nowhere if the basis does not have it."""
         place = np.searchsorted(self.basis_ids, ids)
         place[place == len(self.basis_ids)] = 0
         known = self.basis_ids[place] == ids if len(self.basis_ids) else np.zeros(len(ids), bool)
         rows = np.zeros((len(ids), self.dimensions), np.float32)
         rows[known] = self._basis[place[known]]
-        return np.asarray(weights @ rows, np.float32)
-
-    def latent_terms(self, ids: Ids, weights: Floats, direction: Floats) -> Floats:
-        """What a unit of weight of each term of one paper adds to its centred latent view times *direction*."""
-        if not direction.size:
-            return np.zeros(len(ids), np.float32)
-        plain = self.latent(csr_matrix(weights[None, :]), ids)[0]
-        length = max(float(np.linalg.norm(plain - self.centre)), 1e-9)
-        return _at(self.basis_ids, np.asarray(self._basis @ direction / length, np.float32), ids)
+        return rows
 
     def centred(self, latent: Floats) -> Floats:
         """Rows of the latent view without what all papers share, of unit length."""
@@ -228,7 +238,7 @@ class _Counter:
         self.sample: dict[tuple[int, str], Bag] = {}
 
     def add(self, paper: Paper) -> None:
-        terms = bag(text_of(paper))
+        terms = bag(text_of(paper), paper.title)
         if not len(terms.ids):
             return
         self.papers += 1
@@ -278,7 +288,7 @@ class _Counter:
 
 def _matrix(statistics: Statistics, bags: list[Bag], ids: Ids) -> csr_matrix:
     """Papers x *ids*, in TF-IDF; rows had unit length before terms outside *ids* went."""
-    starts, found, _ = pile(bags)
+    starts, found = pile(bags)
     data = np.concatenate([statistics.tfidf(b) for b in bags]) if bags else np.empty(0, np.float32)
     return select(starts, found, data, ids)
 
@@ -302,10 +312,17 @@ def _latent(
 
 
 def _right_singular_vectors(a: csr_matrix, size: int) -> NDArray[np.float32]:
-    """Terms x *size*: the leading right singular vectors (Halko et al. 2011, algorithm 4.4 with four power steps)."""
+    """Terms x *size*: the leading right singular vectors.
+
+    Randomised subspace iteration (Halko et al. 2011, algorithm 4.4 with four power steps) on the side of the papers,
+    which is the short one; the projected problem is solved by its small Gram matrix.
+    """
     start = np.random.default_rng(0).standard_normal((a.shape[1], size + 16), dtype=np.float32)
     q = np.linalg.qr(a @ start)[0]
     for _ in range(4):
-        q = np.linalg.qr(a @ np.linalg.qr(a.T @ q)[0])[0]
-    _, _, vt = np.linalg.svd((a.T @ q).T, full_matrices=False)
-    return np.ascontiguousarray(vt[:size].T, np.float32)
+        q = np.linalg.qr(a @ (a.T @ q))[0]
+    projected = a.T @ q
+    squares, vectors = np.linalg.eigh(projected.T @ projected)
+    largest = np.argsort(squares)[::-1][:size]
+    lengths = np.sqrt(np.maximum(squares[largest], 1e-12))
+    return np.ascontiguousarray(projected @ vectors[:, largest] / lengths, np.float32)

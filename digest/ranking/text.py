@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,6 +53,8 @@ class Bag:
     """Distinct, ascending."""
     counts: Floats
     """How often each occurs."""
+    titled: NDArray[np.bool_]
+    """Whether each is in the title, too."""
 
     @property
     def length(self) -> float:
@@ -115,16 +117,16 @@ def text_of(paper: Paper) -> str:
     return "\n\n".join(part for part in (paper.title, paper.abstract or paper.tldr, "; ".join(paper.keywords)) if part)
 
 
-def bag(text: str) -> Bag:
+def bag(text: str, title: str = "") -> Bag:
     """The terms of *text*, counted."""
     ids, counts = np.unique(_terms(word_ids(text)), return_counts=True)
-    return Bag(ids, counts.astype(np.float32))
+    return Bag(ids, counts.astype(np.float32), np.isin(ids, _terms(word_ids(title))))
 
 
 @lru_cache(maxsize=1 << 13)
 def bag_of(paper: Paper) -> Bag:
     """The terms of a paper, remembered: liked papers are shared by many readers."""
-    return bag(text_of(paper))
+    return bag(text_of(paper), paper.title)
 
 
 def word_ids(text: str) -> Ids:
@@ -155,14 +157,11 @@ def mentions(text: str) -> Iterator[Mention]:
             before = word, found.start()
 
 
-def pile(bags: Iterable[Bag]) -> tuple[NDArray[np.int64], Ids, Floats]:
-    """Many bags in one: where each begins (one more than there are), ids and counts."""
-    listed = list(bags)
-    starts = np.zeros(len(listed) + 1, np.int64)
-    np.cumsum([len(b.ids) for b in listed], out=starts[1:])
-    if not listed:
-        return starts, np.empty(0, np.uint32), np.empty(0, np.float32)
-    return starts, np.concatenate([b.ids for b in listed]), np.concatenate([b.counts for b in listed])
+def pile(bags: Sequence[Bag]) -> tuple[NDArray[np.int64], Ids]:
+    """Many bags in one: where each begins (one more than there are), and the ids of all."""
+    starts = np.zeros(len(bags) + 1, np.int64)
+    np.cumsum([len(b.ids) for b in bags], out=starts[1:])
+    return starts, np.concatenate([b.ids for b in bags]) if bags else np.empty(0, np.uint32)
 
 
 def select(starts: NDArray[np.int64], found: Ids, data: Floats, ids: Ids) -> csr_matrix:

@@ -107,4 +107,5 @@ def _rising(candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
     measured, gained = rates[:, 1] > 0, rates[:, 0] * rates[:, 1]
     if not measured.any():
         return np.zeros(len(candidates), bool)
-    return measured & (gained >= GAIN) & (rates[:, 0] >= np.quantile(rates[measured, 0], 0.9))
+    fast = rates[:, 0] >= np.quantile(rates[measured, 0], 0.9)
+    return np.asarray(measured & (gained >= GAIN) & fast, bool)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from digest.ranking.text import Bag, Floats, Ids, pile, select
@@ -22,7 +24,7 @@ class Weights(Protocol):
     def centred(self, latent: Floats) -> Floats: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Views:
     """What a facet is multiplied with."""
 
@@ -40,12 +42,25 @@ class Views:
     @classmethod
     def of(cls, bags: Sequence[Bag], statistics: Weights) -> Views:
         """The views of *bags*; terms that the statistics do not know count as the rarest."""
-        starts, terms, _ = pile(bags)
+        starts, terms = pile(bags)
         ids = np.unique(terms)
         tfidf = select(starts, terms, _join([statistics.tfidf(b) for b in bags]), ids)
         bm25 = select(starts, terms, _join([statistics.bm25(b) for b in bags]), ids)
         latent = statistics.centred(statistics.latent(tfidf, ids))
         return cls(ids, tfidf, bm25, tfidf @ statistics.mean_of(ids), latent)
+
+    @cached_property
+    def _prefixes(self) -> NDArray[np.bool_]:
+        """Which first bits of an id occur here: one look tells most strangers from the few that are worth a search."""
+        table = np.zeros(1 << 20, bool)
+        table[self.ids >> np.uint32(12)] = True
+        return table
+
+    def columns(self, starts: NDArray[np.int64], terms: Ids, weights: Floats) -> csr_matrix:
+        """Rows of weighted terms as a matrix over the columns; terms that no paper here has fall away."""
+        maybe = self._prefixes[terms >> np.uint32(12)]
+        kept = np.concatenate([[0], np.cumsum(maybe)])[starts]
+        return select(kept, terms[maybe], weights[maybe], self.ids)
 
     def spread_out(self, ids: Ids, weights: Floats) -> Floats:
         """*weights* of *ids* as a dense vector over the columns; terms that no paper here has fall away."""

@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     ValidationError,
 )
+from yaml.constructor import ConstructorError
 
 from digest.errors import SettingsError, UsageError
 from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic
@@ -76,25 +77,26 @@ def _line(text: str) -> str:
     return text
 
 
+_ARXIV = re.compile(
+    r"(?:(?:https?://)?(?:[a-z]+\.)?(?:arxiv\.org/(?:abs|pdf|html)|huggingface\.co/papers)/|arxiv:)?"
+    r"(?:(\d{4}\.\d{4,5})|([a-z-]+)(?:\.[a-z]{2})?(/\d{7}))(?:v\d+)?(?:\.pdf)?",
+    re.IGNORECASE,
+)
+_DOI = re.compile(r"(?:(?:https?://)?(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
+
+
 def _paper_id(value: object) -> object:
     """Ids with a version or an address around them are meant as the paper."""
     if isinstance(value, float | int):
         raise ValueError('must stand in quotes, such as "1706.03762": as a number it could lose zeros')  # noqa: TRY004
     if not isinstance(value, str):
         return value
-    text = value.strip().removesuffix(".pdf")
-    for prefix in (
-        "https://",
-        "http://",
-        "www.",
-        "arxiv.org/abs/",
-        "arxiv.org/pdf/",
-        "huggingface.co/papers/",
-        "doi.org/",
-    ):
-        text = text.removeprefix(prefix)
-    stem, _, version = text.rpartition("v")
-    return stem if stem and version.isdigit() and not text.startswith("10.") else text
+    text = value.strip()
+    if match := _ARXIV.fullmatch(text):
+        return "".join(filter(None, match.groups()))
+    if match := _DOI.fullmatch(text):
+        return match[1].lower()
+    return text
 
 
 Text = Annotated[str, AfterValidator(_line), Field(max_length=200)]
@@ -123,7 +125,7 @@ class _Defaults(BaseModel):
 
 class _Entry(_Defaults):
     email: Annotated[str, AfterValidator(_address)]
-    name: Annotated[str, AfterValidator(_line), Field(max_length=100)] = "."
+    name: Annotated[str, AfterValidator(_line), Field(max_length=100)] = ""
     topics: tuple[Annotated[_Topic, BeforeValidator(_topic)], ...] = ()
     authors: tuple[Text, ...] = ()
     categories: tuple[Category, ...] = ()
@@ -135,7 +137,7 @@ class _Entry(_Defaults):
     def profile(self) -> Profile:
         return Profile(
             email=self.email,
-            name="" if self.name == "." else self.name,
+            name=self.name,
             interests=Interests(
                 topics=tuple(Topic(t.topic, t.weight) for t in self.topics),
                 authors=self.authors,
@@ -154,7 +156,7 @@ class _Entry(_Defaults):
 class _File(BaseModel):
     model_config = _STRICT
     defaults: _Defaults = Field(default_factory=_Defaults)
-    subscribers: list[dict[str, Any]] = Field(default_factory=list)
+    subscribers: list[dict[Any, Any]] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +169,36 @@ class Roster:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.2 core scalars."""
+    """YAML 1.2 core scalars, and errors with their place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """A value that does not fit its explicit tag (`!!int x`) is a mistake in the file."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError) as error:
+            raise ConstructorError(None, None, f"{node.value!r} does not fit its tag", node.start_mark) from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts in quotes what YAML 1.1 or 1.2 would not read as text."""
+
+
+def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """YAML 1.2: zeros before a decimal number mean nothing."""
+    text = str(loader.construct_scalar(node))
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
 _Loader.yaml_implicit_resolvers = {}
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("int", r"^[-+]?[0-9]+$|^0o[0-7]+$|^0x[0-9a-fA-F]+$", "-+0123456789"),
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+0123456789."),
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+    for _kind in (_Loader, _Dumper):
+        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def read(path: Path) -> Roster:
@@ -197,11 +218,13 @@ def parse(text: str, name: str = "subscribers.yaml") -> Roster:
     try:
         tree = yaml.compose(text, Loader=_Loader)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        problems = [*_repeated_keys(tree, name, set())]
     except yaml.YAMLError as error:
         raise SettingsError(_syntax(name, error)) from error
+    except RecursionError as error:
+        raise SettingsError(f"{name}: is nested too deeply") from error
     if value is None:
         raise SettingsError(f"{name}: is empty; write `subscribers: []` if nobody is to get a digest")
-    problems = [*_repeated_keys(tree, name)]
     profiles, lines = _profiles(value, tree, name, problems)
     if problems:
         raise SettingsError(*sorted(problems, key=_in_file_order))
@@ -225,10 +248,11 @@ def _profiles(value: Any, tree: Any, name: str, problems: list[str]) -> tuple[li
         if not isinstance(entry, dict):
             continue
         line, column = _place(tree, ["subscribers", index, "email"])
-        first = lines.setdefault(key_of(str(entry.get("email", index))), line)
-        if first != line:
+        person = _person(entry, index)
+        if person in lines:
             where = f"{name}:{line}:{column}: subscribers.{index}.email"
-            problems.append(f"{where}: {entry['email']} stands on line {first} already")
+            problems.append(f"{where}: {entry['email']} stands on line {lines[person]} already")
+        lines.setdefault(person, line)
         try:
             given = _Entry.model_validate(entry)
         except ValidationError as error:
@@ -237,6 +261,15 @@ def _profiles(value: Any, tree: Any, name: str, problems: list[str]) -> tuple[li
         missing = {field: v for field, v in defaults.items() if field not in given.model_fields_set}
         profiles.append(given.model_copy(update=missing).profile())
     return profiles, lines
+
+
+def _person(entry: dict[Any, Any], index: int) -> str:
+    """What two entries for one person have in common: the address in normal form, as far as it is one."""
+    email = str(entry.get("email", index))
+    try:
+        return key_of(address(email))
+    except UsageError:
+        return email
 
 
 def _syntax(name: str, error: yaml.YAMLError) -> str:
@@ -277,7 +310,7 @@ def _place(node: Any, loc: Sequence[str | int]) -> tuple[int, int]:
     for part in loc:
         child = None
         if isinstance(node, yaml.MappingNode):
-            child = next((v for k, v in node.value if k.value == part), None)
+            child = next((v for k, v in node.value if k.value == str(part)), None)
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             child = node.value[part]
         if child is None:
@@ -290,8 +323,14 @@ def _in_file_order(problem: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r":(\d+):(\d+): ", problem)[0])
 
 
-def _repeated_keys(node: Any, name: str) -> Iterator[str]:
-    """PyYAML keeps the last of two equal keys silently; YAML forbids them."""
+def _repeated_keys(node: Any, name: str, visited: set[int]) -> Iterator[str]:
+    """PyYAML keeps the last of two equal keys silently; YAML forbids them.
+
+    A node that aliases name again and again is looked at once.
+    """
+    if id(node) in visited:
+        return
+    visited.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -299,10 +338,10 @@ def _repeated_keys(node: Any, name: str) -> Iterator[str]:
                 mark = key.start_mark
                 yield f"{name}:{mark.line + 1}:{mark.column + 1}: {key.value}: stands here for the second time"
             seen.add(key.value)
-            yield from _repeated_keys(value, name)
+            yield from _repeated_keys(value, name, visited)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _repeated_keys(value, name)
+            yield from _repeated_keys(value, name, visited)
 
 
 def entry(values: dict[str, Any]) -> Profile:
@@ -325,7 +364,7 @@ def _plainly(error: Any) -> str:
 def dump(profiles: Sequence[Profile]) -> str:
     """A roster file that says the same as *profiles*."""
     entries = [_entry(profile) for profile in profiles]
-    return yaml.safe_dump({"subscribers": entries}, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump({"subscribers": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _entry(profile: Profile) -> dict[str, Any]:

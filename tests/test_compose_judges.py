@@ -1,0 +1,68 @@
+"""The HTML of the mails before judges from outside: the Nu Html Checker, and what caniemail knows of mail programs.
+
+They need Java, Node and `npm install --prefix tests/judges`; without, these tests are skipped, or fail where
+`DIGEST_REQUIRE` names `judges`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.test_compose_looks import every_html
+
+JUDGES = Path(__file__).parent / "judges"
+MODULES = JUDGES / "node_modules"
+
+OBSOLETE = (
+    "attribute on the “table” element is obsolete",
+    "attribute on the “td” element is obsolete",
+)
+"""Classic Outlook lays tables out by attributes alone."""
+
+UNKNOWN = {
+    "@media": "dark colours and narrow margins; all that is needed stands inline",
+    "<style> element": "holds those media queries and nothing else",
+    "color-scheme CSS property": "asks Apple Mail for our dark colours; others ignore it",
+    "color-scheme meta tag": "the same",
+    "border-radius": "corners are square there",
+    "white-space": "“more” and “less like this” may stand on two lines there",
+    "word-break": "an endless word makes the page wider there; Windows Mail is discontinued",
+    "role attribute": "a screen reader announces the layout table there; Windows Mail is discontinued",
+    "display:none": "the preheader shows as a line of text in Gmail's page for old phones",
+    "<body> element": "replaced by a div; the outer table repeats its background",
+}
+"""What some mail program does not know, and what the reader then sees."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _judges_are_here() -> None:
+    if not (MODULES.is_dir() and shutil.which("node") and shutil.which("java")):
+        required = "judges" in os.environ.get("DIGEST_REQUIRE", "").split(",")
+        (pytest.fail if required else pytest.skip)("no judges; npm install --prefix tests/judges")
+
+
+def test_the_html_checker_finds_no_fault(tmp_path: Path) -> None:
+    for name, html in every_html():
+        (tmp_path / f"{name}.html").write_text(html, encoding="utf-8")
+    jar = MODULES / "vnu-jar" / "build" / "dist" / "vnu.jar"
+    command = ["java", "-jar", str(jar), "--format", "json", "--exit-zero-always", *map(str, tmp_path.glob("*.html"))]
+    result = subprocess.run(command, capture_output=True, check=True)
+    messages = [message["message"] for message in json.loads(result.stderr)["messages"]]
+    assert messages, "it warns of obsolete attributes at least: it has run"
+    assert not [each for each in messages if not any(known in each for known in OBSOLETE)]
+
+
+@pytest.mark.parametrize("name", ["full", "odd", "down", "confirm"])
+def test_gmail_apple_mail_and_outlook_know_all_that_matters(name: str) -> None:
+    html = dict(every_html())[name]
+    command = ["node", str(JUDGES / "caniemail.mjs")]
+    result = subprocess.run(command, input=html.encode(), capture_output=True, check=True)
+    unknown = {feature for features in json.loads(result.stdout).values() for feature in features}
+    assert unknown, "nobody knows everything: it has run"
+    assert unknown <= set(UNKNOWN)
