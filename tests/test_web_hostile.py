@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
+from digest.compose import Verb
 from digest.subscription import signup
-from digest.web import site as all_pages
-from digest.web import visit
+from digest.web import feedback, joining, leaving, reading, tuning, visit, watching
 from tests.program import mail, part
 from tests.web_site import BROWSER, PUBLIC, Site, served, site
 
@@ -49,14 +49,7 @@ def routes(pages: Site) -> list[str]:
     return [genuine(pages, path) for path in found]
 
 
-PARTS = (
-    all_pages.joining,
-    all_pages.tuning,
-    all_pages.leaving,
-    all_pages.feedback,
-    all_pages.reading,
-    all_pages.watching,
-)
+PARTS = (joining, tuning, leaving, feedback, reading, watching)
 
 
 def genuine(pages: Site, path: str) -> str:
@@ -67,7 +60,7 @@ def genuine(pages: Site, path: str) -> str:
         "not-me": links.not_me("nobody"),
         "preferences": links.preferences(token, pages.clock.now),
         "unsubscribe": links.unsubscribe("nobody"),
-        "feedback": links.feedback(token, issue, paper, next(iter(all_pages.feedback.Word))),  # type: ignore[arg-type]
+        "feedback": links.feedback(token, issue, paper, Verb.MORE),
         "issue": links.webview(token, issue),
         "archive": links.archive(token),
     }

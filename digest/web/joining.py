@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -147,7 +148,7 @@ def _form(
     )
 
 
-def _preview(visit: Visit, wanted: Profile | None) -> dict[str, object]:
+def _preview(visit: Visit, wanted: Profile | None) -> dict[str, Any]:
     """The variables of `parts/preview.html`."""
     digest = reading.preview(visit.desk, wanted) if wanted else reading.trending(visit.desk, PROOF)
     return {
