@@ -45,7 +45,7 @@ def pages(tmp_path: Path) -> Iterator[Site]:
         yield opened
 
 
-VIEWS = {
+VIEWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
 }

@@ -276,6 +276,7 @@ consents = sa.Table(
     sa.Column("confirmed_from", sa.Text, nullable=False),
     sa.Column("wording", sa.Text, nullable=False),
     sa.Index("ix_consents_subscriber_id", "subscriber_id"),
+    sa.Index("ix_consents_confirmed_at", "confirmed_at"),
     comment="Who agreed to what, when, and from which network; the networks are forgotten after a while.",
 )
 

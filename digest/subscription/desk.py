@@ -62,6 +62,8 @@ class Days:
     parts: Parts
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _reading: Reading | None = None
+    _life: timedelta = FRESH
+    """A store that is still being filled for the first time is looked at again soon."""
     _shared: dict[str, Any] = field(default_factory=dict)
     _past: dict[date, Digest | None] = field(default_factory=dict)
 
@@ -69,9 +71,9 @@ class Days:
         """What is known by now, at most ten minutes old."""
         now = self.parts.clock()
         with self._lock:
-            if self._reading is None or not timedelta(0) <= now - self._reading.now < FRESH:
+            if self._reading is None or not timedelta(0) <= now - self._reading.now < self._life:
                 self._reading = pipeline.read_day(self.parts)
-                self._reading.pool(WINDOW)
+                self._life = FRESH if len(self._reading.pool(WINDOW)) else timedelta(seconds=5)
                 self._shared.clear()
             return self._reading
 

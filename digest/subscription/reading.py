@@ -35,6 +35,12 @@ def preview(desk: Desk, profile: Profile, person: Subscriber | None = None) -> D
     return _digest(reading, reader, local_day(profile.schedule, desk.now), selection)
 
 
+def unknown(desk: Desk, profile: Profile) -> list[str]:
+    """The liked papers that the store does not know yet; they are looked up once somebody subscribes."""
+    known = desk.parts.store.papers.by_id(profile.interests.liked)
+    return [paper for paper in profile.interests.liked if paper not in known]
+
+
 def trending(desk: Desk, limit: int = _TRENDING) -> Digest:
     """What others read now."""
     return desk.days.shared(f"trending {limit}", lambda: preview(desk, Profile("", papers=limit)))
@@ -53,7 +59,8 @@ def trending_on(desk: Desk, day: date) -> Digest | None:
 def days_with_papers(desk: Desk) -> list[tuple[date, int]]:
     """The days that have a public page, the latest first, with how many papers were listed."""
     since = datetime.combine(desk.now.date() - timedelta(days=PAST_DAYS), time(), UTC)
-    return sorted(desk.parts.store.census.news(since).items(), reverse=True)
+    news = desk.days.shared("days with papers", lambda: desk.parts.store.census.news(since))
+    return sorted(news.items(), reverse=True)
 
 
 def suggestions(desk: Desk) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute
 from digest.errors import UsageError
 from digest.models import Profile
 from digest.subscription import reading, signup
-from digest.subscription.desk import Purpose, Sheet
+from digest.subscription.desk import Purpose
 from digest.subscription.signup import Gate
 from digest.web import forms
 from digest.web.forms import Fields
@@ -23,6 +24,8 @@ FORM = "sign-up"
 PREVIEWS = (60, 2.0)
 """Previews cost a ranking each: so many at once, then one each so many seconds, per network."""
 LINKS = (10, 120.0)
+PROOF = 6
+"""Papers that the landing page shows of today."""
 
 
 def routes(house: House) -> Sequence[BaseRoute]:
@@ -40,7 +43,9 @@ def routes(house: House) -> Sequence[BaseRoute]:
 
 def landing(visit: Visit) -> Response:
     """What it is, what it would have brought today, and the form."""
-    return _form(visit, Fields())
+    answer = _form(visit, Fields())
+    answer.headers["X-Robots-Tag"] = "all"
+    return answer
 
 
 def subscribe(visit: Visit) -> Response:
@@ -75,7 +80,7 @@ def preview(visit: Visit) -> Response:
     wanted, problems = forms.for_preview(fields)
     if wanted is None or not _may_preview(visit):
         return _form(visit, fields, problems or ["Too many previews from your network; please wait a minute."], 422)
-    return _form(visit, fields, sheet=_sheet(visit, wanted), personal=bool(wanted.interests))
+    return _form(visit, fields, wanted=wanted)
 
 
 def preview_part(visit: Visit) -> Response:
@@ -85,8 +90,7 @@ def preview_part(visit: Visit) -> Response:
         return visit.page("parts/problems", 422, problems=problems)
     if not _may_preview(visit):
         raise HTTPException(429)
-    sheet = _sheet(visit, wanted)
-    return visit.page("parts/preview", sheet=sheet, personal=bool(wanted.interests))
+    return visit.page("parts/preview", **_preview(visit, wanted))
 
 
 def confirm(visit: Visit) -> Response:
@@ -126,33 +130,32 @@ def link(visit: Visit) -> Response:
 
 
 def _form(
-    visit: Visit,
-    fields: Fields,
-    problems: Sequence[str] = (),
-    status: int = 200,
-    *,
-    sheet: Sheet | None = None,
-    personal: bool = False,
+    visit: Visit, fields: Fields, problems: Sequence[str] = (), status: int = 200, *, wanted: Profile | None = None
 ) -> Response:
-    suggested = reading.suggestions(visit.desk)
+    """The landing page; beside the form what would come for *wanted*, or what is trending."""
     return visit.page(
         "landing",
         status,
         fields=fields,
         problems=problems,
-        sheet=sheet or reading.sheet(visit.desk, reading.trending(visit.desk, 6)),
-        personal=personal,
-        suggested=suggested,
+        suggested=reading.suggestions(visit.desk),
         stamp=visit.desk.seal.stamp(FORM, visit.desk.now),
         wording=signup.WORDING,
         zones=forms.zones(),
         days=forms.DAYS,
         languages=forms.LANGUAGES,
+        **_preview(visit, wanted),
     )
 
 
-def _sheet(visit: Visit, wanted: Profile) -> Sheet:
-    return reading.sheet(visit.desk, reading.preview(visit.desk, wanted))
+def _preview(visit: Visit, wanted: Profile | None) -> dict[str, Any]:
+    """The variables of `parts/preview.html`."""
+    digest = reading.preview(visit.desk, wanted) if wanted else reading.trending(visit.desk, PROOF)
+    return {
+        "sheet": reading.sheet(visit.desk, digest),
+        "personal": bool(wanted and wanted.interests),
+        "unknown": reading.unknown(visit.desk, wanted) if wanted else [],
+    }
 
 
 def _may_preview(visit: Visit) -> bool:

@@ -42,6 +42,7 @@ def upgrade() -> None:
         comment="Who agreed to what, when, and from which network; the networks are forgotten after a while.",
     )
     with op.batch_alter_table("consents", schema=None) as batch_op:
+        batch_op.create_index("ix_consents_confirmed_at", ["confirmed_at"], unique=False)
         batch_op.create_index("ix_consents_subscriber_id", ["subscriber_id"], unique=False)
     op.create_table(
         "suppressions",
