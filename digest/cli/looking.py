@@ -165,6 +165,7 @@ def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
         "Sources": sources or ["never read"],
         "Last pass": [found["last_run"] or "none yet"],
         "Deliveries": pairs(found["deliveries"]),
+        "Came back in 30 days": [*pairs(found["returned"]), f"addresses never written to: {found['suppressed']}"],
         "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],
         "Roster": found["roster"],
         "Store": pairs(found["store"]),

@@ -146,7 +146,7 @@ class Cards:
         }
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
-        card = self._card(pick, terms, has_reason, form, words)
+        card = self.card(pick, terms, has_reason, form, words)
         name = "mail/digest/line" if form is Form.LINE else "mail/digest/card"
         return Rendered(
             *(
@@ -155,7 +155,8 @@ class Cards:
             )
         )
 
-    def _card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+        """The variable `card` for one pick, with open slots for what depends on the reader."""
         paper = pick.paper
         title, summary = _COLUMNS[form]
         return Card(
