@@ -64,8 +64,9 @@ def bounces() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own DIGEST_* variables must not decide a test."""
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A developer's own DIGEST_* variables must not decide a test, nor tests wait for each other's politeness."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in list(os.environ):
         if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS", "DIGEST_BOUNCES"}:
             monkeypatch.delenv(name)
