@@ -287,6 +287,17 @@ def test_deleting_leaves_nothing_but_a_hash_if_asked_for(pages: Site, never: str
     assert ("Please confirm" in pages.mails()[-1]) is not bool(never)
 
 
+def test_who_unsubscribed_can_still_have_the_rest_deleted(pages: Site) -> None:
+    pages.post(pages.link("unsubscribe"), {"List-Unsubscribe": "One-Click"})
+    pages.post("/link", {"email": ADA})
+    pages.post_letters()
+    link = pages.link("preferences")
+    assert pages.post(link, FORM).status_code == 410, "there is nothing to tune"
+    assert "Delete me" in pages.get(link).text
+    assert pages.post(f"{link}/erase", {"sure": "1"}).status_code == 200
+    assert ADA not in repr(pages.dump())
+
+
 def test_deleting_needs_the_box_ticked(pages: Site) -> None:
     assert pages.post(f"{fresh_link(pages)}/erase").status_code == 422
     assert ada(pages).state is SubscriberState.ACTIVE

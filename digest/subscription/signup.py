@@ -132,17 +132,20 @@ def sign_up(desk: Desk, wanted: Profile, network: str) -> None:
 
 
 def send_link(desk: Desk, person: Subscriber) -> None:
-    """Mail a subscriber a dated link to their preferences, at most a few a day."""
-    if not allow(desk, "link", person.token, burst=3, interval=8 * 3600.0):
+    """Mail somebody a dated link to their preferences, at most a few a day."""
+    if not allow(desk, "link", person.token, burst=3, interval=12 * 3600.0):
         return
     letter = Letter("preferences", person.token, person.email, desk.now, person.profile.language)
     desk.parts.store.letters.add(letter)
 
 
 def send_link_to(desk: Desk, email: str) -> None:
-    """Mail whoever has that address their links, if they are known; for people without any mail of ours left."""
+    """Mail whoever has that address their links, if they are known; for people without any mail of ours left.
+
+    Also to those who unsubscribed: what is left of them is theirs to take along or to have deleted.
+    """
     person = desk.parts.store.subscribers.get(email)
-    if person and person.state in ALIVE and not desk.parts.store.suppressions.any([person.token]):
+    if person and not desk.parts.store.suppressions.any([person.token]):
         send_link(desk, person)
 
 
