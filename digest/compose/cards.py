@@ -158,14 +158,15 @@ class Cards:
         }
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
-        card = self._card(pick, terms, has_reason, form, words)
+        card = self.card(pick, terms, has_reason, form, words)
         name = "line" if form is Form.LINE else "card"
         return Rendered(*(self._piece(file, card, words) for file in (f"{name}.html", f"{name}.txt", "links.txt")))
 
     def _piece(self, file: str, card: Card, words: Words) -> tuple[Quoted | str, ...]:
         return split(self._templates.render(f"mail/digest/{file}", words, {"card": card}).strip("\n"))
 
-    def _card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+        """The variable `card` for one pick, with open slots for what depends on the reader."""
         paper = pick.paper
         columns = _COLUMNS[form]
         title = fit(line(paper.title), columns[0]) or words.gettext("Untitled")

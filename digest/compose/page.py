@@ -81,16 +81,18 @@ class Page:
         here = [(form, slot(f"card{i}")) for i, form in enumerate(forms) if self.digest.picks[i].section is section]
         cards = tuple(card for form, card in here if form < Form.LINE)
         lines = tuple(card for form, card in here if form is Form.LINE)
-        return Part(section.value, self._title(section), cards, lines) if cards or lines else None
+        return Part(section.value, section_title(section, self.words), cards, lines) if cards or lines else None
 
-    def _title(self, section: Section) -> str:
-        match section:
-            case Section.FOR_YOU:
-                return self.words.gettext("For you")
-            case Section.TRENDING:
-                return self.words.gettext("Trending")
-            case Section.QUIETER:
-                return self.words.gettext("Also new")
+
+def section_title(section: Section, words: Words) -> str:
+    """The heading of a section."""
+    match section:
+        case Section.FOR_YOU:
+            return words.gettext("For you")
+        case Section.TRENDING:
+            return words.gettext("Trending")
+        case Section.QUIETER:
+            return words.gettext("Also new")
 
 
 def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[list[Quoted]], excess: int) -> None:

@@ -68,8 +68,8 @@ class Report:
         parts = [*sources, planned, ", ".join(counts) or "0 sent"]
         if self.delivered.stopped:
             parts.append(f"STOPPED: {self.delivered.stopped}")
-        if self.next_due_at:
-            parts.append(f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC")
+        due = f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC" if self.next_due_at else "nobody is due: see the roster"
+        parts.append(due)
         return "; ".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -123,8 +123,10 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
 
 def _worth_pulling(parts: Parts, now: datetime) -> bool:
     due = parts.store.subscribers.next_due_at()
-    if due is None:
+    if due is None and not parts.settings.web:  # pages show what is trending before anybody subscribes
         return False
     records = parts.store.sources.records()
     attempts = [records[s.name].attempted_at for s in parts.sources if s.name in records]
-    return due <= now or len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts)
+    if len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts):
+        return True
+    return due is not None and due <= now
