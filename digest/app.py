@@ -202,14 +202,25 @@ def preview(
     Raises:
         UsageError: nobody has that address, or there is nothing to show.
     """
+    digest, delivery = picked(settings, email, clock, progress)
+    return Preview(digest, writer(settings, links(settings, rehearse=True)).write(digest), delivery)
+
+
+def picked(
+    settings: Settings,
+    email: str | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+) -> tuple[Digest, Delivery | None]:
+    """What a preview shows, before it is written; raises what `preview` does."""
     with _rehearsed_day(settings, email, clock, progress) as (parts, person, issue):
         found = parts.store.deliveries.find(person.id, issue)
         if found and found[1]:
-            return Preview(found[1], parts.writer.write(found[1]), found[0])
+            return found[1], found[0]
         digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
-        if not digest.picks:
-            raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
-        return Preview(digest, parts.writer.write(digest), None)
+    if not digest.picks:
+        raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
+    return digest, None
 
 
 def why(
