@@ -149,7 +149,7 @@ class Settings(BaseModel):
     mail_domain: Annotated[Line, AfterValidator(_domain)] = ""
     """Domain whose mail our own receiver takes: bounces and unsubscribe mail. Empty: no such addresses are used."""
     inbound_host: str = "127.0.0.1"
-    inbound_port: Annotated[int, Field(ge=0, le=65535)] = 8025
+    inbound_port: Annotated[int, Field(ge=0, le=65535)] = 2525
     """Where `digest serve` takes that mail from the mail server in front of it, by SMTP or LMTP."""
     inbound_size: Annotated[int, Field(ge=10_000)] = 1_000_000
     """Bytes of the largest mail taken."""

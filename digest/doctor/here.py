@@ -95,7 +95,7 @@ def _journal(connection: sqlite3.Connection) -> Finding:
             f"WAL with SQLite {sqlite3.sqlite_version}, whose checkpoints can corrupt the file (mended in 3.51.3)",
             "run any digest command that writes, which switches to TRUNCATE; or use a newer SQLite",
         )
-    return Finding.ok("journal", f"{mode} with SQLite {sqlite3.sqlite_version}")
+    return Finding.ok("journal", f"{JOURNAL} with SQLite {sqlite3.sqlite_version}")
 
 
 def _postgresql(url: sa.URL) -> Iterator[Finding]:
