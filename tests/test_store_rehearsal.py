@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from digest.errors import SettingsError
 from digest.models import DeliveryState, Listing, Profile, Signal, SubscriberState
-from digest.store import Beginning, Learned, Outcome, Run, Store, open_store, rehearsal, schema
+from digest.store import Asked, Beginning, Learned, Letter, Outcome, Run, Store, open_store, rehearsal, schema
 from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def use_everything(store: Store) -> None:
     store.facts.put({"roster": "a1"})
     store.runs.add(Run(NOON, NOON, {}))
     store.runs.keep_statistics(Learned(NOON, 1, b"\0"))
+    for token in ("di", "ed"):
+        store.signups.ask(token, Profile(f"{token}@example.org"), Asked("", ""), NOON)
+    store.readers.confirm("di", "", NOON, lambda di: Letter("welcome", di.token, di.email, NOON))
+    store.suppressions.add("fay", "not me", NOON)
+    store.census.take(NOON.date())
     assert all(rows(store).values())
 
 
