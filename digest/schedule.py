@@ -1,4 +1,4 @@
-"""The daemon: the clock, and the pages beside it.
+"""The daemon: the clock, and beside it the pages and incoming mail.
 
 One tick a minute makes the same pass that `digest run` makes, for whoever is due. It is one job in UTC and has no state
 of its own: the database knows who is due, so a tick that is late, missed or repeated does no harm. A job per subscriber
@@ -15,7 +15,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from digest import app
+from digest import app, inbound
 from digest.errors import DigestError
 from digest.settings import Settings
 from digest.web.server import serving
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
     def wake() -> None:
         job.modify(next_run_time=datetime.now(UTC))
 
-    with serving(settings, wake, lambda: ticked) as address:
+    with inbound.serving(settings), serving(settings, wake, lambda: ticked) as address:
         log.info("serving", pages=address, database=settings.database_url, smtp=bool(settings.smtp_url))
         scheduler.start()
         stop.wait()

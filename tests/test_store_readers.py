@@ -159,10 +159,10 @@ def test_a_limit_holds_against_many_at_once(store: Store) -> None:
 
 def test_what_holds_nobody_back_is_forgotten(store: Store) -> None:
     store.limits.take([Limit("x", 3, 60)], NOON)
-    store.sources.reserve("arxiv", 3, NOON.timestamp())
+    store.rates.reserve("arxiv", 3, NOON.timestamp())
     assert store.limits.forget(NOON) == 0
     assert store.limits.forget(NOON + timedelta(minutes=2)) == 1
-    assert store.sources.reserve("arxiv", 3, NOON.timestamp()) == 3, "the pace of a source is no such limit"
+    assert store.rates.reserve("arxiv", 3, NOON.timestamp()) == 3, "the pace of a source is no such limit"
 
 
 def test_the_census_counts_each_day_once(store: Store) -> None:

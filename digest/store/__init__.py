@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from digest.errors import SettingsError
+from digest.store.bounces import Bounces, Returned
 from digest.store.census import Census
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import (
@@ -32,6 +33,7 @@ from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
 from digest.store.lock import Hold, hold
 from digest.store.papers import Papers, Stored
+from digest.store.rates import Pace, Rates
 from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
 from digest.store.shelf import Said, Shelf
@@ -51,6 +53,9 @@ __all__ = [
     "Limit",
     "Opinions",
     "Outcome",
+    "Pace",
+    "Rates",
+    "Returned",
     "Run",
     "Said",
     "SourceRecord",
@@ -81,8 +86,10 @@ class Store:
         self.readers = Readers(database, token_of)
         self.signups = Signups(database)
         self.suppressions = Suppressions(database)
+        self.bounces = Bounces(database)
         self.letters = Letters(database)
         self.limits = Limits(database)
+        self.rates = Rates(database)
         self.shelf = Shelf(database)
         self.census = Census(database)
 

@@ -1,7 +1,6 @@
 """How often strangers may do something, shared by all processes on this database.
 
-The generic cell rate algorithm (ITU-T I.371): one row a limit holds the theoretical arrival time of the next event.
-Unlike a reservation, a refused event moves nothing, so that a flood delays nobody once it is over.
+See `rates` for the algorithm. A refused event moves nothing, so that a flood delays nobody once it is over.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 
 from digest.store import schema
 from digest.store.engine import Database
+from digest.store.rates import Pace, Rates
 
 PREFIX = "limit:"
 """Tells these rows of `rates` from the paces of the sources."""
@@ -30,32 +30,21 @@ class Limit:
     """Seconds."""
 
 
-class _Full(Exception):
-    """Rolls the transaction back."""
-
-    def __init__(self, limit: Limit) -> None:
-        super().__init__(limit.name)
-        self.limit = limit
-
-
 class Limits:
     """The limits of a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rates = Rates(database)
 
     def take(self, limits: Sequence[Limit], now: datetime) -> Limit | None:
         """Take a place under each of *limits* and give back None; or under none of them, and give back the full one."""
         moment = now.timestamp()
         if full := self._full(limits, moment):  # a flood costs reads only
             return full
-        try:
-            with self._database.writing() as connection:
-                for limit in sorted(limits, key=lambda each: each.name):  # one order, so that nobody waits in a circle
-                    self._take(connection, limit, moment)
-        except _Full as error:
-            return error.limit
-        return None
+        paces = {_pace(limit, moment): limit for limit in limits}
+        taken = self._rates.take([*paces])
+        return paces[taken] if isinstance(taken, Pace) else None
 
     def forget(self, now: datetime) -> int:
         """Drop the limits that hold nobody back any more."""
@@ -75,21 +64,9 @@ class Limits:
             None,
         )
 
-    def _take(self, connection: sa.Connection, limit: Limit, moment: float) -> None:
-        r = schema.rates
-        latest = sa.case((r.c.tat > moment, r.c.tat), else_=moment)
-        upsert = (
-            self._database.insert(r)
-            .values(name=PREFIX + limit.name, tat=moment + limit.interval)
-            .on_conflict_do_update(
-                index_elements=["name"],
-                set_={"tat": latest + limit.interval},
-                where=r.c.tat <= moment + _tolerance(limit),
-            )
-            .returning(r.c.tat)
-        )
-        if connection.execute(upsert).first() is None:
-            raise _Full(limit)
+
+def _pace(limit: Limit, moment: float) -> Pace:
+    return Pace(PREFIX + limit.name, limit.interval, moment, moment + _tolerance(limit))
 
 
 def _tolerance(limit: Limit) -> float:

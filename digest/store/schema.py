@@ -313,3 +313,16 @@ census = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     comment="How many subscribers were in each state at the end of a day.",
 )
+
+bounces = sa.Table(
+    "bounces",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("subscriber_id", Key, sa.ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index("ix_bounces_subscriber", "subscriber_id", "at"),
+    comment="What came back from subscribers' addresses, for a while: the score of it decides when to stop.",
+)

@@ -22,6 +22,22 @@ class Suppressions:
         insert = self._database.insert(schema.suppressions).on_conflict_do_nothing()
         with self._database.writing() as connection:
             connection.execute(insert.values(token=token, reason=reason, at=now))
+            connection.execute(_REST.where(_p.token == token))
+
+    def lift(self, tokens: Iterable[str], reasons: Iterable[str]) -> bool:
+        """Let an address be written to again that was suppressed for one of *reasons*; True when it was."""
+        mine = sa.and_(_s.token.in_(sorted(set(tokens))), _s.reason.in_(sorted(set(reasons))))
+        with self._database.writing() as connection:
+            return connection.execute(schema.suppressions.delete().where(mine)).rowcount > 0
+
+    def stop_due(self, now: datetime) -> int:
+        """See to it that no issue is planned for the suppressed; how many a roster that names them had made due."""
+        due = sa.and_(_p.next_due_at <= now, _p.token.in_(sa.select(_s.token)))
+        with self._database.reading() as connection:
+            if not connection.scalar(sa.select(sa.exists().where(due))):  # the usual minute: no lock for nothing
+                return 0
+        with self._database.writing() as connection:
+            return connection.execute(_REST.where(due)).rowcount
 
     def any(self, tokens: Iterable[str]) -> bool:
         """Whether one of *tokens* is suppressed: one address has a token under every key."""
@@ -34,4 +50,5 @@ class Suppressions:
             return connection.scalar(sa.select(sa.func.count()).select_from(schema.suppressions)) or 0
 
 
-_s = schema.suppressions.c
+_s, _p = schema.suppressions.c, schema.subscribers.c
+_REST = schema.subscribers.update().values(next_due_at=None)

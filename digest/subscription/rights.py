@@ -49,6 +49,7 @@ def export(desk: Desk, person: Subscriber) -> dict[str, Any]:
                 {k: v for k, v in consent.items() if k not in {"id", "subscriber_id"}}
                 for consent in store.readers.consents(person.id)
             ],
+            "returned": [asdict(returned) for returned in store.bounces.of(person.id)],
             "saved": [said.paper.id for said in store.shelf.saved(person.id)],
             **store.shelf.records(person.id),
         }
@@ -69,6 +70,7 @@ def forget(desk: Desk) -> Forgotten:
     store, now = desk.parts.store, desk.now
     store.signups.expire(now)
     store.limits.forget(now)
+    store.bounces.forget(now)
     store.census.take(now.date())
     return store.census.forget(now)
 
