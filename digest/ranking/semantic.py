@@ -2,7 +2,7 @@
 
 The folder holds `model.onnx` (a BERT-like encoder with `input_ids` and `attention_mask`) and `tokenizer.json`, as
 sentence-embedding models are published. Vectors are mean-pooled over the words and of unit length (Reimers and
-Gurevych 2019). onnxruntime was chosen by measurement: docs/ranking.md.
+Gurevych 2019). Why onnxruntime: docs/ranking.md.
 
 Nothing here is imported unless the operator names a model; the two libraries are imported when the model is loaded.
 """
