@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,13 +12,10 @@ from digest.models import DeliveryState, Profile
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
 from digest.pipeline.plan import Planned, plan
-from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
 from digest.store import Run, Sync
 
 log = structlog.get_logger(__name__)
-
-REFRESH = timedelta(hours=3)
-"""Sources are read this often even while nobody is due, so that upvotes have a history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +123,4 @@ def _worth_pulling(parts: Parts, now: datetime) -> bool:
     if due is None:
         return False
     records = parts.store.sources.records()
-    attempts = [records[s.name].attempted_at for s in parts.sources if s.name in records]
-    return due <= now or len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts)
+    return due <= now or any(is_stale(s, records.get(s.name), now, REFRESH) for s in parts.sources)
