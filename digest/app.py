@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from digest import pipeline, ranking
 from digest.compose import Links, Site, Writer, Written, sentences, template_folder
@@ -37,6 +39,8 @@ from digest.sources import Client, Limits, build, look_up
 from digest.sources.http import Traffic
 from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
+
+log = structlog.get_logger(__name__)
 
 
 def system_clock() -> datetime:
@@ -109,6 +113,7 @@ def opened(
     progress: Progress = no_progress,
     *,
     rehearse: bool = False,
+    stop: threading.Event | None = None,
 ) -> Iterator[Parts]:
     """The corridor's parts. In a rehearsal nothing that happens to the store stays."""
     with ExitStack() as stack:
@@ -119,7 +124,8 @@ def opened(
         else:
             opened_store = open_store(url, token_of, password)
             stack.callback(opened_store.close)
-        pace = partial(_pace, opened_store)
+        stop = stop or threading.Event()
+        pace = partial(_pace, opened_store, stop)
         client = stack.enter_context(Client(settings.contact, opened_store.sources, pace))
         yield Parts(
             settings=settings,
@@ -133,6 +139,7 @@ def opened(
             sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
+            stop=stop,
         )
 
 
@@ -143,16 +150,47 @@ def run_once(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """One pass; a dry one does everything but send, on a copy of the store."""
+    """One pass, as cron makes it; a dry one does everything but send, on a copy of the store."""
     people = roster(settings)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
             return pipeline.run(parts, people, alone=True, send=False)
+    return run_for(settings, people, clock, progress)
+
+
+def run_for(
+    settings: Settings,
+    people: pipeline.Roster | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    stop: threading.Event | None = None,
+) -> Report:
+    """One pass for a roster that was read before; the operator hears of it when something is wrong.
+
+    Args:
+        settings: the operator's.
+        people: the roster; None where there is none.
+        clock: the time.
+        progress: who watches.
+        stop: set by somebody to end the pass early.
+    """
     with hold(settings.resolved_database_url) as held:
         if held is Hold.TAKEN:
             return Report(clock(), taken=True)
-        with opened(settings, clock, progress) as parts:
-            return pipeline.run(parts, people, alone=held is Hold.ALONE)
+        with opened(settings, clock, progress, stop=stop) as parts:
+            report = pipeline.run(parts, people, alone=held is Hold.ALONE)
+            if not parts.stop.is_set():
+                pipeline.alert(parts, pipeline.troubles(parts, report))
+                pipeline.tidy(parts)
+    if settings.ping_url and not report.failed:
+        _ping(settings.ping_url, settings.contact)
+    return report
+
+
+def alert(settings: Settings, cause: str, text: str) -> None:
+    """Tell the operator of something that no pass could find, because it kept the pass from beginning."""
+    with opened(settings) as parts:
+        pipeline.alert(parts, {cause: text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +447,20 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
     return token_of
 
 
-def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; real time, also in replays."""
-    time.sleep(opened_store.sources.reserve(key, interval, time.time()))
+def _pace(opened_store: Store, stop: threading.Event, key: str, interval: float) -> None:
+    """Wait for the next place under a limit that all processes on this database share; real time, also in replays.
+
+    Raises:
+        SourceError: there is no time left for it.
+    """
+    if stop.wait(opened_store.sources.reserve(key, interval, time.time())):
+        raise SourceError("not asked to the end, because the program was stopped")
+
+
+def _ping(url: str, contact: str) -> None:
+    """Show a sign of life; that it was not seen concerns only whoever watches."""
+    try:
+        with Client(contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
+            client.get(url, traffic=Traffic(), remembered=False)
+    except SourceError as error:
+        log.warning("ping failed", reason=str(error))

@@ -3,15 +3,18 @@
 * `pull`    asks every source for what is new and keeps it; a source that is down is recorded, the others go on
 * `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
 * `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
+* `alert`   tells the operator what needs a person, `tidy` forgets what nobody needs any more
 
 Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
 """
 
+from digest.pipeline.alert import alert, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
 from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.tidy import tidy
 
 __all__ = [
     "Delivered",
@@ -22,6 +25,7 @@ __all__ = [
     "Reading",
     "Report",
     "Roster",
+    "alert",
     "deliver",
     "digest_for",
     "no_progress",
@@ -30,5 +34,7 @@ __all__ = [
     "read_day",
     "run",
     "synchronise",
+    "tidy",
+    "troubles",
     "window_of",
 ]

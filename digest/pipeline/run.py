@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -16,6 +16,12 @@ from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
 from digest.store import Run, Sync
 
 log = structlog.get_logger(__name__)
+
+TOLERATED = timedelta(hours=2)
+"""So much later a digest may be made where cron calls once an hour and the machine was asleep."""
+
+MARK_EVERY = timedelta(minutes=30)
+"""A pass is made every minute, but leaves its mark only so often: a mark is a commit to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Report:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     next_due_at: datetime | None = None
+    missed: datetime | None = None
+    """Since when digests were due that nothing made in time, because no pass was made."""
     taken: bool = False
     """Another process is at work on this store, and does what is due."""
 
@@ -80,6 +88,7 @@ class Report:
             "planned": asdict(self.planned),
             "delivered": {state.value: count for state, count in self.delivered.states.items()},
             "stopped": self.delivered.stopped,
+            "missed": self.missed.isoformat() if self.missed else None,
             "next_due_at": self.next_due_at.isoformat() if self.next_due_at else None,
             "failed": self.failed,
         }
@@ -95,6 +104,7 @@ def run(parts: Parts, roster: Roster | None, *, alone: bool, send: bool = True) 
         send: False stops before delivering, for a rehearsal.
     """
     report = Report(parts.clock())
+    report.missed = _missed(parts, report.started_at)
     report.sync = synchronise(parts, roster)
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
@@ -116,6 +126,17 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
     parts.store.facts.put({"roster": roster.fingerprint})
     log.info("roster", added=len(sync.added), changed=len(sync.changed), removed=len(sync.removed))
     return sync
+
+
+def _missed(parts: Parts, now: datetime) -> datetime | None:
+    """Since when somebody waits for a pass; and leaves a mark that one is made now."""
+    mark = parts.store.facts.get("last_pass")
+    last = datetime.fromisoformat(mark) if mark else now
+    if not mark or abs(now - last) >= MARK_EVERY:
+        parts.store.facts.put({"last_pass": now.isoformat()})
+    due = parts.store.subscribers.next_due_at()
+    # what was due before the last pass became due later: somebody subscribed after their hour, or resumed
+    return due if due and last < due <= now - TOLERATED else None
 
 
 def _worth_pulling(parts: Parts, now: datetime) -> bool:

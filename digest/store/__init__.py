@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from digest.errors import SettingsError
+from digest.store.copy import copy
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import (
     JOURNAL,
@@ -32,6 +33,7 @@ from digest.store.papers import Papers, Stored
 from digest.store.runs import Learned, Run, Runs
 from digest.store.sources import Facts, SourceRecord, Sources
 from digest.store.subscribers import Subscribers, Sync, TokenOf, address
+from digest.store.tidy import Attic
 
 __all__ = [
     "JOURNAL",
@@ -48,6 +50,7 @@ __all__ = [
     "Sync",
     "TokenOf",
     "address",
+    "copy",
     "hold",
     "open_store",
     "rehearsal",
@@ -66,6 +69,7 @@ class Store:
         self.feedback = Feedback(database)
         self.runs = Runs(database)
         self.facts = Facts(database)
+        self.attic = Attic(database)
 
     def close(self) -> None:
         """Give the connections back."""

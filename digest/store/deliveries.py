@@ -293,6 +293,13 @@ class Deliveries:
         with self._database.reading() as connection:
             return {row.state: row.number for row in connection.execute(query)}
 
+    def waiting(self, since: datetime) -> int:
+        """How many were planned before *since* and did not leave yet."""
+        d = schema.deliveries.c
+        query = sa.select(sa.func.count()).where(d.ready_at.is_not(None), d.planned_at < since)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
     def oldest_ready(self) -> datetime | None:
         """Since when the longest waiting delivery could go out."""
         with self._database.reading() as connection:
