@@ -37,8 +37,9 @@ from digest.ranking import Explanation
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, build, look_up
 from digest.sources.http import Traffic
-from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
+from digest.store import JOURNAL, Hold, Store, copy, hold, open_store, rehearsal
 from digest.store import roster as rosters
+from digest.store import upgrade as upgrade_database
 
 log = structlog.get_logger(__name__)
 
@@ -219,7 +220,7 @@ def preview(
         if found and found[1]:
             return Preview(found[1], parts.writer.write(found[1]), found[0])
         digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
-        if not digest.picks:
+        if not digest.worth_mailing:
             raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
         return Preview(digest, parts.writer.write(digest), None)
 
@@ -263,9 +264,24 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "store": {
                 "database": str(sa.make_url(settings.resolved_database_url)),
                 "papers": parts.store.papers.count(),
+                "sizes": parts.store.attic.sizes(),
                 **({"journal": JOURNAL} if settings.resolved_database_url.startswith("sqlite") else {}),
             },
         }
+
+
+def upgrade(settings: Settings) -> tuple[str, str]:
+    """Bring the database's schema up to date; its revision before ("" for a new one) and now."""
+    return upgrade_database(settings.resolved_database_url, settings.database_password)
+
+
+def copy_database(settings: Settings, source: str, target: str, progress: Progress = no_progress) -> dict[str, int]:
+    """Copy all of *source* into the empty database *target*; how many rows of each table.
+
+    Raises:
+        UsageError: *target* is not empty.
+    """
+    return copy(source, target, settings.database_password, progress)
 
 
 def people(settings: Settings) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from digest.store.engine import (
     is_current,
     migrate,
     parse,
+    upgrade,
 )
 from digest.store.feedback import Feedback, Opinions
 from digest.store.lock import Hold, hold
@@ -54,6 +55,7 @@ __all__ = [
     "hold",
     "open_store",
     "rehearsal",
+    "upgrade",
 ]
 
 

@@ -21,18 +21,18 @@ BLOCK = 1000
 Progress = Callable[[str, int, int | None], None]
 
 
-def copy(source: str, target: str, passwords: tuple[str, str], progress: Progress) -> dict[str, int]:
+def copy(source: str, target: str, password: str, progress: Progress) -> dict[str, int]:
     """Copy everything from the database at *source* to that at *target*; how many rows of each table.
 
-    Both are brought up to date first, so that they have the same tables.
+    Both are brought up to date first, so that they have the same tables. *password* is that of a server.
 
     Raises:
         SettingsError: one of them cannot be used.
         UsageError: *target* is not empty.
     """
     with (
-        closing(connect(source, passwords[0])) as old,
-        closing(connect(target, passwords[1])) as new,
+        closing(connect(source, password)) as old,
+        closing(connect(target, password)) as new,
         old.reading() as reader,
         new.writing() as writer,
     ):
