@@ -85,8 +85,8 @@ class Deliveries:
     def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
         """Record *digests*, and when each subscriber is due next; returns how many issues were new.
 
-        A digest that is not worth mailing is recorded as EMPTY. An issue that exists stays as it is. Rows are written in the order
-        of their keys, so that two planners wait for each other and never in a circle.
+        A digest that is not worth mailing is recorded as EMPTY. An issue that exists stays as it is. Rows are written
+        in the order of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
