@@ -151,7 +151,7 @@ def monitor() -> Iterator[tuple[str, list[str]]]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
