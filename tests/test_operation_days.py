@@ -76,9 +76,10 @@ def test_weeks_without_anything_are_told_once(program: Program, relay: Sink) -> 
 
 
 def test_who_wants_silence_has_it(program: Program, relay: Sink) -> None:
-    program.set(quiet_note=0, huggingface_url="http://127.0.0.1:1")
-    for day in range(1, 12):
-        program.run(f"2026-02-{day:02d}T06:00Z")
+    with upstream.serve(DAY) as base:
+        program.set(quiet_note=0, huggingface_url=f"{base}/moved")
+        for day in range(1, 12):
+            program.run(f"2026-02-{day:02d}T06:00Z")
     assert relay.messages == []
 
 
@@ -96,7 +97,7 @@ def read(at: datetime, failure: str = "") -> SourceRecord:
         (MIDNIGHT - 5 * MINUTE, MIDNIGHT, True),
         (MIDNIGHT, MIDNIGHT + 29 * MINUTE, False),
         (MIDNIGHT, MIDNIGHT + AGAIN, True),
-        (MIDNIGHT + 150 * MINUTE, MIDNIGHT + 180 * MINUTE, True),
+        (MIDNIGHT + 140 * MINUTE, MIDNIGHT + 170 * MINUTE, True),
         (MIDNIGHT + 200 * MINUTE, MIDNIGHT + 230 * MINUTE, False),
         (MIDNIGHT + 200 * MINUTE, MIDNIGHT + 200 * MINUTE + REFRESH, True),
         (MIDNIGHT + timedelta(days=3, minutes=-5), MIDNIGHT + timedelta(days=3), False),

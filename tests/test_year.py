@@ -1,8 +1,9 @@
-"""A year of mornings under a simulated clock: everybody gets one issue on each of their days, at their minute.
+"""A season of mornings under a simulated clock: everybody gets one issue on each of their days, at their minute.
 
-24 zones, among them those with odd offsets and odd clock changes, and all cadences. The program is down three times:
-for 3 hours, 3 days and 3 weeks. Store, due times and planning are the real ones; the clock jumps from one minute in
-which somebody is due to the next, as the daemon's idle minutes between them do nothing.
+24 zones, among them those with odd offsets and odd clock changes, and all cadences, from September to November, when
+the south sets its clocks forward and the north back. The program is down three times: for 3 hours, 3 days and 3 weeks.
+Store, due times and planning are the real ones; the clock jumps from one minute in which somebody is due to the next,
+as the daemon's idle minutes between them do nothing.
 """
 
 from __future__ import annotations
@@ -38,12 +39,11 @@ ZONES = (
 IN_THE_NIGHT = {"Australia/Lord_Howe", "Europe/Berlin", "America/New_York"}
 """Readers there chose Sundays at 02:30, which some nights skip and others have twice."""
 CADENCES = (EVERY_DAY, WEEKDAYS, frozenset({0, 3}), frozenset({5}))
-START = datetime(2026, 1, 1, tzinfo=UTC)
-END = START + timedelta(days=365)
+START, END = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 12, 5, tzinfo=UTC)
 OFF = {
-    "3 hours": (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), timedelta(hours=3)),
-    "3 days": (datetime(2026, 6, 10, 12, tzinfo=UTC), timedelta(days=3)),
-    "3 weeks": (datetime(2026, 9, 1, 9, tzinfo=UTC), timedelta(weeks=3)),
+    "3 hours": (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), timedelta(hours=3)),
+    "3 days": (datetime(2026, 9, 9, 12, tzinfo=UTC), timedelta(days=3)),
+    "3 weeks": (datetime(2026, 11, 3, 9, tzinfo=UTC), timedelta(weeks=3)),
 }
 PAPERS = 6
 """Announced a day, at midnight in New York on its weekdays."""
@@ -127,7 +127,7 @@ def made(parts: Parts) -> dict[str, dict[date, Issue]]:
 
 def slots(schedule: Schedule) -> dict[date, datetime]:
     """Every issue of the year that the schedule promises."""
-    days = (START.date() + timedelta(days=n) for n in range(-1, 367))
+    days = (START.date() + timedelta(days=n) for n in range(-1, (END - START).days + 2))
     return {day: at for day in days if (at := slot(schedule, day)) and START <= at < END}
 
 
@@ -176,15 +176,15 @@ def test_the_issue_after_a_gap_says_since_when(year: Year) -> None:
         before = max(day for day, issue in issues if issue.made_at < start)
         after = next(issue for day, issue in issues if day > before)
         assert after.since == before, email
-        assert len(after.papers) == PAPERS
-        assert not [day for day, issue in issues if issue.since and issue.made_at < OFF["3 hours"][0]]
+        assert after.papers
+        assert not [day for day, issue in issues if issue.since and issue.made_at < min(OFF.values())[0]]
 
 
 def test_no_paper_twice_and_none_before_it_was_announced(year: Year) -> None:
     for email, issues in year.issues.items():
         shown = Counter(paper for issue in issues.values() for paper in issue.papers)
         assert shown.most_common(1)[0][1] == 1, email
-        assert len(shown) > 200, email
+        assert len(shown) > 20, email
 
 
 def test_the_passes_counted_what_was_made(year: Year) -> None:

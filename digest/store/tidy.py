@@ -93,7 +93,7 @@ class Attic:
         if oldest is None:
             return 0
         long = sa.func.length(sa.cast(p.c.data, sa.Text)) > SHORT
-        query = sa.select(p.c.no, p.c.id, p.c.data).where(p.c.fresh_at < min(oldest, now - PAPERS), long)
+        query = sa.select(p.c.no, p.c.id, p.c.data).where(p.c.fresh_at <= oldest, p.c.fresh_at < now - PAPERS, long)
         update = p.update().where(p.c.no == sa.bindparam("b_no"))
         last, done = 0, 0
         while True:
