@@ -1,11 +1,11 @@
-"""What a year weighs: daily pulls, a digest a day for every reader, the nightly tidy; the size at the end of each month.
+"""What a year weighs: daily pulls, a digest a day for every reader, the nightly tidy; the size after each month.
 
     .venv/bin/python benchmarks/year.py [--readers 1000] [--papers 500] [--days 365] [--scale 20] [--json]
 
 Invented papers with abstracts of the usual length, one in ten of them with votes that are read nine times, one in three
 seen again as an update; 12 picks a digest, out of the 60 best papers of the day, as readers of one field share theirs.
 Everything grows in proportion, so that a smaller installation is filled (`--scale`: so many times) and the sizes are
-multiplied. Bar: a year for 1,000 readers below 1 GB, and the papers' part flat after the fourth month but for 0.7 KB each.
+multiplied. Bar: a year for 1,000 readers below 1 GB.
 """
 
 from __future__ import annotations
