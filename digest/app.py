@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,18 @@ from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
-from digest.pipeline import Parts, Progress, Report, no_progress
-from digest.ranking import Explanation
+from digest.pipeline import Parts, Progress, Report, Turns, no_progress
+from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
+from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
-from digest.sources import Client, Limits, build, look_up
+from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
-from digest.store import JOURNAL, Hold, Store, copy, hold, open_store, rehearsal
+from digest.sources.pace import folder as pace_folder
+from digest.sources.pace import machine_pace
+from digest.store import JOURNAL, Hold, Store, copy, hold, key_of, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.store import upgrade as upgrade_database
+from digest.subscription.desk import Days, Desk, Seal
 
 log = structlog.get_logger(__name__)
 
@@ -69,17 +73,38 @@ def mailbox(settings: Settings) -> Mailbox:
     return Mailbox(settings.path(settings.mailbox))
 
 
-def writer(settings: Settings, signing: Links) -> Writer:
-    """Writes mails with the templates under `home`, and the packaged ones for the rest."""
-    site = Site(
+def site(settings: Settings) -> Site:
+    """What mails and pages say of their sender."""
+    return Site(
         sender=settings.sender,
         reply_to=settings.reply_to,
         postal_address=settings.postal_address,
         public_url=settings.public_url,
         web=settings.web,
+        mail_domain=settings.mail_domain,
         thumbnails=settings.thumbnails,
     )
-    return Writer(template_folders(settings), site, signing)
+
+
+def writer(settings: Settings, signing: Links) -> Writer:
+    """Writes mails."""
+    return Writer(template_folders(settings), site(settings), signing)
+
+
+@contextmanager
+def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> Iterator[Desk]:
+    """What readers' own steps need: for pages and for incoming mail."""
+    keys = secret_keys(settings)
+    with opened(settings, clock) as parts:
+        yield Desk(
+            parts=parts,
+            links=links(settings),
+            site=site(settings),
+            seal=Seal(keys),
+            tokens_of=lambda email_key: tuple(_token_of((key,))(email_key) for key in keys),
+            template_folders=tuple(template_folders(settings)),
+            days=Days(parts),
+        )
 
 
 def template_folders(settings: Settings) -> list[Path]:
@@ -126,7 +151,7 @@ def opened(
             opened_store = open_store(url, token_of, password)
             stack.callback(opened_store.close)
         stop = stop or threading.Event()
-        pace = partial(_pace, opened_store, stop)
+        pace = partial(_pace, opened_store, machine_pace(pace_folder()), stop)
         client = stack.enter_context(Client(settings.contact, opened_store.sources, pace))
         yield Parts(
             settings=settings,
@@ -137,6 +162,7 @@ def opened(
             look_up=partial(look_up, settings),
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
+            turns=Turns.from_settings(opened_store, settings),
             sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
@@ -215,14 +241,25 @@ def preview(
     Raises:
         UsageError: nobody has that address, or there is nothing to show.
     """
+    digest, delivery = picked(settings, email, clock, progress)
+    return Preview(digest, writer(settings, links(settings, rehearse=True)).write(digest), delivery)
+
+
+def picked(
+    settings: Settings,
+    email: str | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+) -> tuple[Digest, Delivery | None]:
+    """What a preview shows, before it is written; raises what `preview` does."""
     with _rehearsed_day(settings, email, clock, progress) as (parts, person, issue):
         found = parts.store.deliveries.find(person.id, issue)
         if found and found[1]:
-            return Preview(found[1], parts.writer.write(found[1]), found[0])
+            return found[1], found[0]
         digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
-        if not digest.worth_mailing:
-            raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
-        return Preview(digest, parts.writer.write(digest), None)
+    if not digest.worth_mailing:
+        raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
+    return digest, None
 
 
 def why(
@@ -241,12 +278,12 @@ def why(
         reading = pipeline.read_day(parts)
         window = pipeline.window_of(person, reading.now)
         reader = reading.readers([person], window)[0]
-        try:
-            return ranking.explain(reading.pool(window), reader, paper_id)
-        except KeyError:
+        explanation = ranking.explain(reading.pool(window), reader, paper_id)
+        if explanation.verdict is Verdict.UNKNOWN:
             known = parts.store.papers.by_id([paper_id])
             what = "was listed too long ago to be considered" if known else "is not known here"
-            raise UsageError(f"paper {paper_id} {what}") from None
+            raise UsageError(f"paper {paper_id} {what}")
+        return explanation
 
 
 def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> dict[str, Any]:
@@ -258,6 +295,8 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "last_run": f"{last.finished_at:%Y-%m-%d %H:%M} UTC: {last.report['line']}" if last else None,
             "last_report": last.report if last else None,
             "deliveries": parts.store.deliveries.counts(),
+            "returned": parts.store.bounces.counts(parts.clock() - timedelta(days=30)),
+            "suppressed": parts.store.suppressions.count(),
             "subscribers": parts.store.subscribers.counts(),
             "next_due_at": due.isoformat() if due else None,
             "roster": _roster_status(settings, parts),
@@ -305,7 +344,10 @@ def people(settings: Settings) -> list[dict[str, Any]]:
 
 def add_person(settings: Settings, entry: dict[str, Any]) -> bool:
     """Enter or change the person of one roster *entry*; True when they are new."""
-    profile = rosters.entry(entry)
+    try:
+        profile = rosters.entry(entry)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     with _synchronised(settings) as parts:
         return parts.store.subscribers.add(profile, parts.clock())
 
@@ -342,6 +384,24 @@ def remove_person(settings: Settings, email: str) -> None:
     if line:
         raise UsageError(f"{email} stands in {file} on line {line}; delete the entry there")
     set_state(settings, email, "removed")
+
+
+def allow_person(settings: Settings, email: str) -> None:
+    """Write to an address again that was given up because mail came back.
+
+    Raises:
+        UsageError: it was not given up for that; what a reader asked for themselves stands.
+    """
+    key = key_of(email)
+    with opened(settings) as parts:
+        person = parts.store.subscribers.get(email)
+        tokens = [_token_of((each,))(key) for each in secret_keys(settings)] + ([person.token] if person else [])
+        if not parts.store.suppressions.lift(tokens, pipeline.GIVEN_UP):
+            raise UsageError(f"{email} was not given up because of bounces")
+        if person:
+            parts.store.bounces.clear(person.token)
+        if person and person.state is SubscriberState.ACTIVE:
+            parts.store.subscribers.set_state(email, person.state, parts.clock())
 
 
 def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, Any]]:
@@ -463,14 +523,17 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
     return token_of
 
 
-def _pace(opened_store: Store, stop: threading.Event, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; real time, also in replays.
+def _pace(opened_store: Store, on_this_machine: Pace, stop: threading.Event, key: str, interval: float) -> None:
+    """Wait for the next place under a limit; in real time, also in replays.
+
+    A rehearsal's store is a copy, so that its limit binds nobody; the machine's does.
 
     Raises:
         SourceError: there is no time left for it.
     """
-    if stop.wait(opened_store.sources.reserve(key, interval, time.time())):
+    if stop.wait(opened_store.rates.reserve(key, interval, time.time())):
         raise SourceError("not asked to the end, because the program was stopped")
+    on_this_machine(key, interval)
 
 
 def _ping(url: str, contact: str) -> None:

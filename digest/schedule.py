@@ -1,7 +1,8 @@
-"""The daemon: one tick a minute makes the same pass that `digest run` makes, for whoever is due.
+"""The daemon: the clock, and beside it the pages and incoming mail.
 
-One job in UTC and no state of its own: the database knows who is due, so a tick that is late, missed or repeated does
-no harm. A job per subscriber would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
+One tick a minute makes the same pass that `digest run` makes, for whoever is due. It is one job in UTC and has no state
+of its own: the database knows who is due, so a tick that is late, missed or repeated does no harm. A job per subscriber
+would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
 
 SIGTERM ends it within `GRACE`: the message in hand goes out, the rest waits for the next start. SIGHUP begins anew with
 the settings as they are now, unless they are wrong. A roster that was edited is taken over by the next tick, unless it
@@ -16,16 +17,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from digest import app
+from digest import app, inbound
 from digest.errors import DigestError, SettingsError
 from digest.pipeline import Report, Roster
 from digest.settings import Settings
 from digest.supervised import Signals, notify, watchdog_interval
+from digest.web.server import serving
 
 log = structlog.get_logger(__name__)
 
@@ -51,14 +54,17 @@ def serve(load: Callable[[], Settings]) -> None:
     settings = load()
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         while True:
-            with running(settings) as clock:
-                log.info("serving", home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
+            with (
+                running(settings) as clock,
+                inbound.serving(settings),
+                serving(settings, clock.wake, lambda: clock.ticked) as address,
+            ):
+                log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
                 notify("READY=1", "STATUS=Waiting for the next minute")
                 fresh = _attend(signals, clock, load)
                 if fresh is None:
                     notify("STOPPING=1")
-                else:
-                    clock.stop(PATIENCE)
+                clock.stop(PATIENCE if fresh else 0)
             if fresh is None:
                 log.info("stopped")
                 return
@@ -115,11 +121,10 @@ class Clock:
         self._taken = False
         self.status = "Waiting for the next minute"
         """One line for the supervisor; holds no address."""
+        self.ticked: datetime | None = None
+        """When the last pass ended."""
         self._scheduler = BackgroundScheduler(timezone="UTC")
-
-    def start(self) -> None:
-        """Tick now, and then every minute."""
-        self._scheduler.add_job(
+        self._job = self._scheduler.add_job(
             self.tick,
             CronTrigger.from_crontab("* * * * *", timezone="UTC"),
             next_run_time=app.system_clock(),
@@ -127,7 +132,14 @@ class Clock:
             max_instances=1,
             misfire_grace_time=None,
         )
+
+    def start(self) -> None:
+        """Tick now, and then every minute."""
         self._scheduler.start()
+
+    def wake(self) -> None:
+        """Tick at once."""
+        self._job.modify(next_run_time=app.system_clock())
 
     def stop(self, patience: float) -> bool:
         """Begin nothing new; whether the pass in hand ended within *patience* seconds."""
@@ -158,6 +170,7 @@ class Clock:
             except Exception as error:
                 log.exception("pass crashed")
                 self._alert("crashed", f"A pass crashed, and is tried again every minute: {error!r}")
+            self.ticked = app.system_clock()
 
     def _progress(self, _what: str, _done: int, _total: int | None) -> None:
         self._alive = time.monotonic()

@@ -118,6 +118,7 @@ def plan(parts: Parts) -> Planned:
     """Plan an issue for everybody who is due; safe to repeat, and to run in many processes."""
     now, report = parts.clock(), Planned()
     reading: Reading | None = None
+    parts.store.suppressions.stop_due(now)
     while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK)):
         reading = reading or read_day(parts)
         _plan_block(reading, people, report)

@@ -73,8 +73,8 @@ class Report:
         parts = [*sources, planned, ", ".join(counts) or "0 sent"]
         if self.delivered.stopped:
             parts.append(f"STOPPED: {self.delivered.stopped}")
-        if self.next_due_at:
-            parts.append(f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC")
+        due = f"next due {self.next_due_at:%Y-%m-%d %H:%M} UTC" if self.next_due_at else "nobody is due: see the roster"
+        parts.append(due)
         return "; ".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -141,7 +141,9 @@ def _missed(parts: Parts, now: datetime) -> datetime | None:
 
 def _worth_pulling(parts: Parts, now: datetime) -> bool:
     due = parts.store.subscribers.next_due_at()
-    if due is None:
+    if due is None and not parts.settings.web:  # pages show what is trending before anybody subscribes
         return False
     records = parts.store.sources.records()
-    return due <= now or any(is_stale(s, records.get(s.name), now, REFRESH) for s in parts.sources)
+    if due is not None and due <= now:
+        return True
+    return any(is_stale(s, records.get(s.name), now, REFRESH) for s in parts.sources)

@@ -19,7 +19,7 @@ from digest.models import Section
 from digest.ranking.names import find
 from digest.ranking.pool import Pool
 from digest.ranking.profiles import Profile, Reader
-from digest.ranking.scoring import FLOOR, Scores, score
+from digest.ranking.scoring import Scores, floors, score
 from digest.ranking.text import Floats, bag_of
 from digest.ranking.views import Views
 
@@ -85,7 +85,7 @@ def ranked(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -
     allowed = np.ones((len(readers), len(pool)), bool)
     for row, reader in enumerate(readers):
         apply_rules(pool, reader, allowed[row])
-    eligible = allowed & ((scores.relevance >= FLOOR) | scores.author | _by_category(readers, scores))
+    eligible = allowed & ((scores.relevance >= floors(pool)) | scores.author | _by_category(readers, scores))
     return Ranked(scores, allowed, eligible, _shortlist(pool, readers, profiles, scores, eligible))
 
 
@@ -118,10 +118,12 @@ def _shortlist(
     best = np.argpartition(-(total + tie), size - 1, axis=1)[:, :size]
     order = np.argsort(-np.take_along_axis(total + tie, best, axis=1), axis=1, kind="stable")
     found = np.take_along_axis(best, order, axis=1)
+    # Another reader's wish for more must not lengthen this one's shortlist.
+    own = np.arange(size) < np.maximum(papers, SHORTLIST)[:, None]
     interests = np.array([len(p.facets) for p in profiles])
     return _diverse(
         found,
-        np.take_along_axis(total, found, axis=1),
+        np.where(own, np.take_along_axis(total, found, axis=1), -np.inf),
         np.take_along_axis(scores.winner, found, axis=1),
         similarity=pool.similarity,
         papers=papers,
