@@ -43,7 +43,7 @@ def program(tmp_path: Path, relay: Sink) -> Iterator[Program]:
     with upstream.serve(datetime.now(UTC).date()) as base:
         made = Program(tmp_path)
         made.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url)
-        made.set(sources="huggingface")  # arXiv's pace of three seconds is not what this is about
+        made.set(sources="huggingface", web_port=0)  # arXiv's pace of three seconds is not what this is about
         made.roster(people(1))
         yield made
 
@@ -71,7 +71,7 @@ class Daemon:
 
 @contextmanager
 def serving(program: Program, **environment: str) -> Iterator[Daemon]:
-    log = program.home / "log"
+    log = program.home / f"log{len([*program.home.glob('log*')])}"
     with log.open("wb") as output:
         command = [sys.executable, "-m", "digest", "serve"]
         surroundings = os.environ | program.environment() | environment
