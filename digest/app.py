@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from digest import pipeline, ranking
 from digest.compose import Links, Site, Writer, Written, sentences, template_folder
@@ -38,9 +40,12 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import JOURNAL, Hold, Store, hold, key_of, open_store, rehearsal
+from digest.store import JOURNAL, Hold, Store, copy, hold, key_of, open_store, rehearsal
 from digest.store import roster as rosters
+from digest.store import upgrade as upgrade_database
 from digest.subscription.desk import Days, Desk, Seal
+
+log = structlog.get_logger(__name__)
 
 
 def system_clock() -> datetime:
@@ -134,6 +139,7 @@ def opened(
     progress: Progress = no_progress,
     *,
     rehearse: bool = False,
+    stop: threading.Event | None = None,
 ) -> Iterator[Parts]:
     """The corridor's parts. In a rehearsal nothing that happens to the store stays."""
     with ExitStack() as stack:
@@ -144,7 +150,8 @@ def opened(
         else:
             opened_store = open_store(url, token_of, password)
             stack.callback(opened_store.close)
-        pace = partial(_pace, opened_store, machine_pace(pace_folder()))
+        stop = stop or threading.Event()
+        pace = partial(_pace, opened_store, machine_pace(pace_folder()), stop)
         client = stack.enter_context(Client(settings.contact, opened_store.sources, pace))
         yield Parts(
             settings=settings,
@@ -159,6 +166,7 @@ def opened(
             sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
+            stop=stop,
         )
 
 
@@ -169,16 +177,47 @@ def run_once(
     *,
     dry_run: bool = False,
 ) -> Report:
-    """One pass; a dry one does everything but send, on a copy of the store."""
+    """One pass, as cron makes it; a dry one does everything but send, on a copy of the store."""
     people = roster(settings)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
             return pipeline.run(parts, people, alone=True, send=False)
+    return run_for(settings, people, clock, progress)
+
+
+def run_for(
+    settings: Settings,
+    people: pipeline.Roster | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    stop: threading.Event | None = None,
+) -> Report:
+    """One pass for a roster that was read before; the operator hears of it when something is wrong.
+
+    Args:
+        settings: the operator's.
+        people: the roster; None where there is none.
+        clock: the time.
+        progress: who watches.
+        stop: set by somebody to end the pass early.
+    """
     with hold(settings.resolved_database_url) as held:
         if held is Hold.TAKEN:
             return Report(clock(), taken=True)
-        with opened(settings, clock, progress) as parts:
-            return pipeline.run(parts, people, alone=held is Hold.ALONE)
+        with opened(settings, clock, progress, stop=stop) as parts:
+            report = pipeline.run(parts, people, alone=held is Hold.ALONE)
+            if not parts.stop.is_set():
+                pipeline.alert(parts, pipeline.troubles(parts, report))
+                pipeline.tidy(parts)
+    if settings.ping_url and not report.failed:
+        _ping(settings.ping_url, settings.contact)
+    return report
+
+
+def alert(settings: Settings, cause: str, text: str) -> None:
+    """Tell the operator of something that no pass could find, because it kept the pass from beginning."""
+    with opened(settings) as parts:
+        pipeline.alert(parts, {cause: text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +257,7 @@ def picked(
         if found and found[1]:
             return found[1], found[0]
         digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
-    if not digest.picks:
+    if not digest.worth_mailing:
         raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
     return digest, None
 
@@ -264,9 +303,24 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "store": {
                 "database": str(sa.make_url(settings.resolved_database_url)),
                 "papers": parts.store.papers.count(),
+                "sizes": parts.store.attic.sizes(),
                 **({"journal": JOURNAL} if settings.resolved_database_url.startswith("sqlite") else {}),
             },
         }
+
+
+def upgrade(settings: Settings) -> tuple[str, str]:
+    """Bring the database's schema up to date; its revision before ("" for a new one) and now."""
+    return upgrade_database(settings.resolved_database_url, settings.database_password)
+
+
+def copy_database(settings: Settings, source: str, target: str, progress: Progress = no_progress) -> dict[str, int]:
+    """Copy all of *source* into the empty database *target*; how many rows of each table.
+
+    Raises:
+        UsageError: *target* is not empty.
+    """
+    return copy(source, target, settings.database_password, progress)
 
 
 def people(settings: Settings) -> list[dict[str, Any]]:
@@ -469,10 +523,23 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
     return token_of
 
 
-def _pace(opened_store: Store, on_this_machine: Pace, key: str, interval: float) -> None:
+def _pace(opened_store: Store, on_this_machine: Pace, stop: threading.Event, key: str, interval: float) -> None:
     """Wait for the next place under a limit; in real time, also in replays.
 
     A rehearsal's store is a copy, so that its limit binds nobody; the machine's does.
+
+    Raises:
+        SourceError: there is no time left for it.
     """
-    time.sleep(opened_store.rates.reserve(key, interval, time.time()))
+    if stop.wait(opened_store.rates.reserve(key, interval, time.time())):
+        raise SourceError("not asked to the end, because the program was stopped")
     on_this_machine(key, interval)
+
+
+def _ping(url: str, contact: str) -> None:
+    """Show a sign of life; that it was not seen concerns only whoever watches."""
+    try:
+        with Client(contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
+            client.get(url, traffic=Traffic(), remembered=False)
+    except SourceError as error:
+        log.warning("ping failed", reason=str(error))

@@ -309,7 +309,15 @@ class Digest:
     """From how many papers these were chosen."""
     sources: tuple[SourceStatus, ...] = ()
     since: date | None = None
-    """The day of the last issue when more than the usual interval lies between; None otherwise."""
+    """The day of the last issue when more than the usual interval lies between; None otherwise.
+
+    Without picks: since when there was nothing, on the day when the reader is told so.
+    """
+
+    @property
+    def worth_mailing(self) -> bool:
+        """Whether there is something to say."""
+        return bool(self.picks or self.since)
 
 
 class DeliveryState(enum.StrEnum):

@@ -3,68 +3,220 @@
 One tick a minute makes the same pass that `digest run` makes, for whoever is due. It is one job in UTC and has no state
 of its own: the database knows who is due, so a tick that is late, missed or repeated does no harm. A job per subscriber
 would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
+
+SIGTERM ends it within `GRACE`: the message in hand goes out, the rest waits for the next start. SIGHUP begins anew with
+the settings as they are now, unless they are wrong. A roster that was edited is taken over by the next tick, unless it
+is wrong: then the last good one stays, and the operator is told.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from digest import app, inbound
-from digest.errors import DigestError
+from digest.errors import DigestError, SettingsError
+from digest.pipeline import Report, Roster
 from digest.settings import Settings
+from digest.supervised import Signals, notify, watchdog_interval
 from digest.web.server import serving
 
 log = structlog.get_logger(__name__)
 
+GRACE = 8.0
+"""Seconds for the message in hand. Whatever takes longer is cut off, as a crash would, and is made up for as such."""
 
-def serve(settings: Settings) -> None:
-    """Tick and answer until SIGTERM or SIGINT; the pass and the requests in hand are finished first."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    app.roster(settings)  # a mistake in it stops the start, not the first tick
-    scheduler = BackgroundScheduler(timezone="UTC")
-    ticked: datetime | None = None
+PATIENCE = 120.0
+"""Seconds for the pass in hand when settings are read anew, which nobody waits for."""
 
-    def beat() -> None:
-        nonlocal ticked
-        tick(settings)
-        ticked = app.system_clock()
-
-    job = scheduler.add_job(
-        beat,
-        CronTrigger.from_crontab("* * * * *", timezone="UTC"),
-        next_run_time=datetime.now(UTC),
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=None,
-    )
-
-    def wake() -> None:
-        job.modify(next_run_time=datetime.now(UTC))
-
-    with inbound.serving(settings), serving(settings, wake, lambda: ticked) as address:
-        log.info("serving", pages=address, database=settings.database_url, smtp=bool(settings.smtp_url))
-        scheduler.start()
-        stop.wait()
-        log.info("stopping")
-    scheduler.shutdown(wait=True)
+STUCK = 1800.0
+"""A pass that shows no sign of life for so many seconds is reported dead: the longest wait of SMTP is 10 minutes."""
 
 
-def tick(settings: Settings) -> None:
-    """One pass; whatever goes wrong is logged, and the next minute tries again."""
+def serve(load: Callable[[], Settings]) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Args:
+        load: reads the settings; called again on SIGHUP.
+
+    Raises:
+        SettingsError: settings or roster are wrong at the start.
+    """
+    settings = load()
+    with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        while True:
+            with (
+                running(settings) as clock,
+                inbound.serving(settings),
+                serving(settings, clock.wake, lambda: clock.ticked) as address,
+            ):
+                log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
+                notify("READY=1", "STATUS=Waiting for the next minute")
+                fresh = _attend(signals, clock, load)
+                if fresh is None:
+                    notify("STOPPING=1")
+                clock.stop(PATIENCE if fresh else 0)
+            if fresh is None:
+                log.info("stopped")
+                return
+            settings = fresh
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Clock]:
+    """The clock, ticking while the block runs; then the pass in hand is brought to an end."""
+    clock = Clock(settings)
+    clock.start()
     try:
-        report = app.run_once(settings)
-    except DigestError as error:
-        log.warning("pass failed", reason=str(error))
-    except Exception:
-        log.exception("pass crashed")
-    else:
+        yield clock
+    finally:
+        if not clock.stop(GRACE):
+            log.error("cut off", reason=f"the pass did not end within {GRACE:g} s; the next one takes it up")
+            os._exit(1)  # threads that wait for a stranger's answer would keep the process for minutes
+
+
+def _attend(signals: Signals, clock: Clock, load: Callable[[], Settings]) -> Settings | None:
+    """Until something is to be done: the settings to begin anew with, or None to end."""
+    while True:
+        came = signals.wait(watchdog_interval())
+        if came & {signal.SIGTERM, signal.SIGINT}:
+            log.info("stopping")
+            return None
+        if signal.SIGHUP in came and (fresh := _reloaded(load)):
+            return fresh
+        if not clock.stuck:
+            notify("WATCHDOG=1", f"STATUS={clock.status}")
+
+
+def _reloaded(load: Callable[[], Settings]) -> Settings | None:
+    """The settings as they are now; None if they or the roster are wrong, which is told."""
+    try:
+        settings = load()
+        app.roster(settings)
+    except SettingsError as error:
+        log.warning("not reloaded", reason=str(error))
+        return None
+    log.info("reloaded")
+    return settings
+
+
+class Clock:
+    """Makes passes, one a minute at most, and remembers how they went."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roster = RosterFile(settings)
+        self._ending = threading.Event()
+        self._free = threading.Lock()
+        self._alive = time.monotonic()
+        self._taken = False
+        self.status = "Waiting for the next minute"
+        """One line for the supervisor; holds no address."""
+        self.ticked: datetime | None = None
+        """When the last pass ended."""
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._job = self._scheduler.add_job(
+            self.tick,
+            CronTrigger.from_crontab("* * * * *", timezone="UTC"),
+            next_run_time=app.system_clock(),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+
+    def start(self) -> None:
+        """Tick now, and then every minute."""
+        self._scheduler.start()
+
+    def wake(self) -> None:
+        """Tick at once."""
+        self._job.modify(next_run_time=app.system_clock())
+
+    def stop(self, patience: float) -> bool:
+        """Begin nothing new; whether the pass in hand ended within *patience* seconds."""
+        self._ending.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        ended = self._free.acquire(timeout=patience)
+        if ended:
+            self._free.release()
+        return ended
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a pass hangs."""
+        return self._free.locked() and time.monotonic() - self._alive > STUCK
+
+    def tick(self) -> None:
+        """One pass; whatever goes wrong is logged and told, and the next minute tries again."""
+        with self._free:
+            if self._ending.is_set():
+                return
+            self._progress("", 0, None)
+            try:
+                self._tell(app.run_for(self._settings, self._roster.read(), progress=self._progress, stop=self._ending))
+            except DigestError as error:
+                log.warning("pass failed", reason=str(error))
+                self._alert("failed", f"No pass can be made: {error}")
+            except Exception as error:
+                log.exception("pass crashed")
+                self._alert("crashed", f"A pass crashed, and is tried again every minute: {error!r}")
+            self.ticked = app.system_clock()
+
+    def _progress(self, _what: str, _done: int, _total: int | None) -> None:
+        self._alive = time.monotonic()
+
+    def _tell(self, report: Report) -> None:
+        if report.taken != self._taken:
+            self._taken = report.taken
+            log.warning("another process works on this store" if report.taken else "alone on this store again")
+        if problem := self._roster.problem:
+            self._alert("roster", f"The roster is wrong; the last good one is used: {problem}")
         if not report.idle:
             (log.error if report.failed else log.info)("pass", summary=report.line())
+            self.status = report.line()
+
+    def _alert(self, cause: str, text: str) -> None:
+        try:
+            app.alert(self._settings, cause, text)
+        except Exception as error:  # noqa: BLE001 - telling of trouble must not end the clock
+            log.warning("the operator could not be told", reason=repr(error))
+
+
+class RosterFile:
+    """The roster, read again when its file changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seen = self._state()
+        self._good: Roster | None = app.roster(settings)
+        self.problem = ""
+        """What is wrong with the file as it is now."""
+
+    def read(self) -> Roster | None:
+        """The last good one; None where there is no such file."""
+        state = self._state()
+        if state != self._seen:
+            self._seen = state
+            try:
+                self._good, self.problem = app.roster(self._settings), ""
+            except SettingsError as error:
+                self.problem = str(error)
+                log.warning("the roster is wrong; the last good one is used", reason=self.problem)
+        return self._good
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._settings.path(self._settings.roster).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -164,6 +164,12 @@ class Settings(BaseModel):
     feeds: tuple[Feed, ...] = ()
     contact: Line = ""
     """An address or URL named in the User-Agent, so that an upstream can reach the operator."""
+    operator: Line = ""
+    """Address that is written to when something needs a person; once a day for each cause."""
+    ping_url: Annotated[Url | None, _HIDDEN] = None
+    """Asked for after each pass in which nothing failed; its silence tells a monitor elsewhere that we are down."""
+    quiet_note: Annotated[int, Field(ge=0)] = 7
+    """A reader for whom there was nothing in so many days is told so, once; 0 never tells."""
     unknown: Literal["resend", "hold"] = "resend"
     """What to do with a delivery that may or may not have arrived."""
 

@@ -191,8 +191,13 @@ def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
         "Came back in 30 days": [*pairs(found["returned"]), f"addresses never written to: {found['suppressed']}"],
         "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],
         "Roster": found["roster"],
-        "Store": pairs(found["store"]),
+        "Store": pairs(found["store"] | {"sizes": _sizes(found["store"]["sizes"])}),
     }
+
+
+def _sizes(found: dict[str, int]) -> str:
+    rows = (f"{number:,} {table}" for table, number in found.items() if table != "bytes")
+    return f"{found['bytes'] / 1e6:,.1f} MB; {', '.join(rows)}"
 
 
 COMMANDS = (preview, why, status)

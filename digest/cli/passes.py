@@ -46,7 +46,7 @@ def serve() -> None:
     """
     from digest import schedule
 
-    schedule.serve(load())
+    schedule.serve(load)
 
 
 COMMANDS = (run, serve)

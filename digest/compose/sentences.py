@@ -137,6 +137,8 @@ def since(digest: Digest, w: Words) -> str:
 def subject(digest: Digest, w: Words) -> str:
     """The lead paper, how many more, and the day; never the same twice, because no paper comes twice."""
     tail = f" · {w.day(digest.issue)}"
+    if not digest.picks and digest.since:
+        return w.gettext("Nothing new for you since %(day)s") % {"day": w.day(digest.since)} + tail
     if not digest.picks:
         return w.gettext("A quiet day: nothing new for you") + tail
     rest = len(digest.picks) - 1
@@ -177,6 +179,11 @@ def preheader(digest: Digest, w: Words) -> str:
 def greeting(digest: Digest, w: Words) -> str:
     """One sentence on what kind of day it is; empty on an ordinary one."""
     sections = {pick.section for pick in digest.picks}
+    if not sections and digest.since:
+        return w.gettext(
+            "Nothing new has matched since %(day)s; this is to say that we still look every day. "
+            "Broader topics would find more."
+        ) % {"day": w.day(digest.since)}
     if not sections:
         return w.gettext("Nothing new matched today. Enjoy the quiet; the next digest comes as usual.")
     if digest.since:

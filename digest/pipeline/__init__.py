@@ -4,10 +4,12 @@
 * `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
 * `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
 * `incoming` takes what comes back: bounces and complaints, and when to stop writing to an address
+* `alert`   tells the operator what needs a person, `tidy` forgets what nobody needs any more
 
 Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
 """
 
+from digest.pipeline.alert import alert, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, no_progress
@@ -15,6 +17,7 @@ from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, w
 from digest.pipeline.pull import Pulled, pull
 from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.tidy import tidy
 
 __all__ = [
     "GIVEN_UP",
@@ -27,6 +30,7 @@ __all__ = [
     "Report",
     "Roster",
     "Turns",
+    "alert",
     "deliver",
     "digest_for",
     "no_progress",
@@ -35,5 +39,7 @@ __all__ = [
     "read_day",
     "run",
     "synchronise",
+    "tidy",
+    "troubles",
     "window_of",
 ]

@@ -77,11 +77,15 @@ class _Run:
         self._trouble = 0
         """Lost connections and refusals on our account since the last message that went out."""
 
+    @property
+    def _stopping(self) -> bool:
+        return self._stop.is_set() or self._parts.stop.is_set()
+
     def work(self) -> None:
         """One connection's share."""
         transport: Transport | None = None
         try:
-            while not self._stop.is_set():
+            while not self._stopping:
                 claims = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
                 if not claims:
                     return
@@ -97,7 +101,7 @@ class _Run:
 
     def _attempt(self, transport: Transport, claim: Claim) -> None:
         now = self._parts.clock()
-        if self._stop.is_set():
+        if self._stopping:
             outcome = Outcome(claim.id, DeliveryState.PLANNED, now, "not tried", ready_at=now)
         elif claim.suppressed:
             outcome = Outcome(claim.id, DeliveryState.SUPPRESSED, now, "the address must not be written to")

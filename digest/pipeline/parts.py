@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from digest.compose import Writer
@@ -45,3 +46,5 @@ class Parts:
     owner: str
     """Names this process in the outbox."""
     progress: Progress = no_progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by somebody who wants the pass to end soon: what is in hand is finished, nothing else is begun."""

@@ -26,6 +26,9 @@ WINDOW = timedelta(days=4)
 LONGEST_WINDOW = timedelta(days=30)
 """After a downtime the window reaches back to a subscriber's last issue, but no further than this."""
 
+TOLD_AGAIN = timedelta(days=60)
+"""A reader for whom there is nothing for months hears of it so often."""
+
 BACKGROUND = 20_000
 """Stored papers that word statistics are learned from."""
 
@@ -95,6 +98,15 @@ class Reading:
 
         return [reader(person) for person in people]
 
+    def quiet(self, issues: Sequence[tuple[Subscriber, date]]) -> dict[int, date]:
+        """Who is to be told that there was nothing for them, and since when, should these *issues* be empty."""
+        days = self.parts.settings.quiet_note
+        if not (days and issues):
+            return {}
+        oldest = min(issue for _, issue in issues) - TOLD_AGAIN
+        since = self.parts.store.deliveries.quiet([person.id for person, _ in issues], oldest)
+        return {p.id: since[p.id] for p, issue in issues if p.id in since and (issue - since[p.id]).days >= days}
+
 
 def read_day(parts: Parts) -> Reading:
     """Prepare what choosing needs: word statistics, and how the sources fared."""
@@ -107,7 +119,7 @@ def plan(parts: Parts) -> Planned:
     now, report = parts.clock(), Planned()
     reading: Reading | None = None
     parts.store.suppressions.stop_due(now)
-    while people := parts.store.subscribers.due(now, BLOCK):
+    while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK)):
         reading = reading or read_day(parts)
         _plan_block(reading, people, report)
         parts.progress("choosing papers", report.issues + report.empty, None)
@@ -117,7 +129,8 @@ def plan(parts: Parts) -> Planned:
 def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:
     """The digest that *person* would get as *issue* now."""
     window = window_of(person, reading.now)
-    return _digest(reading, person, issue, reading.select([person], window)[0])
+    quiet = reading.quiet([(person, issue)]).get(person.id)
+    return _digest(reading, person, issue, reading.select([person], window)[0], quiet)
 
 
 def window_of(person: Subscriber, now: datetime) -> timedelta:
@@ -141,8 +154,9 @@ def _plan_block(reading: Reading, people: Sequence[Subscriber], report: Planned)
             groups.setdefault(window_of(person, reading.now), []).append((person, decision.issue))
     digests = [digest for window, group in groups.items() for digest in _digests(reading, window, group, report)]
     reading.parts.store.deliveries.plan(digests, due)
-    report.empty += sum(not digest.picks for digest in digests)
-    report.issues += sum(bool(digest.picks) for digest in digests)
+    mailed = sum(digest.worth_mailing for digest in digests)
+    report.issues += mailed
+    report.empty += len(digests) - mailed
     report.shown += sum(len(digest.picks) for digest in digests)
 
 
@@ -152,7 +166,9 @@ def _digests(
     """The digests of *group*; if the block fails, one by one, so that one odd profile costs nobody else."""
     try:
         selections = reading.select([person for person, _ in group], window)
-        return [_digest(reading, p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
+        chosen = [(p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
+        quiet = reading.quiet([(p, issue) for p, issue, s in chosen if not s.picks])
+        return [_digest(reading, p, issue, s, quiet.get(p.id)) for p, issue, s in chosen]
     except Exception:
         if len(group) == 1:
             report.failed += 1
@@ -161,7 +177,7 @@ def _digests(
         return [digest for one in group for digest in _digests(reading, window, [one], report)]
 
 
-def _digest(reading: Reading, person: Subscriber, issue: date, selection: Selection) -> Digest:
+def _digest(reading: Reading, person: Subscriber, issue: date, selection: Selection, quiet: date | None) -> Digest:
     return Digest(
         subscriber=person,
         issue=issue,
@@ -169,7 +185,7 @@ def _digest(reading: Reading, person: Subscriber, issue: date, selection: Select
         picks=selection.picks,
         considered=selection.considered,
         sources=reading.sources,
-        since=_gap(person, issue, reading.now),
+        since=_gap(person, issue, reading.now) if selection.picks else quiet,
     )
 
 

@@ -10,11 +10,21 @@ import structlog
 
 from digest.pipeline.parts import Parts
 from digest.sources import Pull, Source, Task
+from digest.store import SourceRecord
 
 log = structlog.get_logger(__name__)
 
 AGAIN = timedelta(minutes=30)
-"""A source that was read more recently is not asked again; one that failed is."""
+"""A source that was read more recently is not asked again, unless it has announced something since."""
+
+REFRESH = timedelta(hours=3)
+"""Sources are read this often even while nobody is due, so that upvotes have a history."""
+
+RETRY = timedelta(minutes=5)
+"""Before a source that failed is asked again: one that hangs must not slow down every pass."""
+
+LATE = timedelta(hours=3)
+"""So long after an announcement a source is read every `AGAIN`, because its feed may come late."""
 
 LOOK_UPS = 200
 """Papers named by readers that one pull looks up at most."""
@@ -46,7 +56,7 @@ def pull(parts: Parts) -> list[Pulled]:
 
     def ask(source: Source) -> tuple[Source, Pull | None]:
         record = records.get(source.name)
-        if record and record.succeeded_at and timedelta(0) <= now - record.succeeded_at < AGAIN and not record.failure:
+        if not is_stale(source, record, now, AGAIN):
             return source, None
         covered = record.covered_until if record else None
         return source, _safely(source, parts, Task(now, covered, categories))
@@ -59,6 +69,18 @@ def pull(parts: Parts) -> list[Pulled]:
             parts.progress("asking the sources", len(done), len(parts.sources))
     _look_up(parts, now)
     return done
+
+
+def is_stale(source: Source, record: SourceRecord | None, now: datetime, patience: timedelta) -> bool:
+    """Whether to ask *source*: it was last asked longer ago than *patience*, or has something to tell since."""
+    if record is None or record.attempted_at is None or record.attempted_at > now:  # the last: the past is replayed
+        return True
+    age = now - record.attempted_at
+    if record.failure:
+        return age >= RETRY
+    if source.announced(record.attempted_at, now):
+        return True
+    return age >= (min(patience, AGAIN) if source.announced(now - LATE, now) else patience)
 
 
 def _safely(source: Source, parts: Parts, task: Task) -> Pull:

@@ -12,13 +12,16 @@ from digest.models import DeliveryState, Profile
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
 from digest.pipeline.plan import Planned, plan
-from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
 from digest.store import Run, Sync
 
 log = structlog.get_logger(__name__)
 
-REFRESH = timedelta(hours=3)
-"""Sources are read this often even while nobody is due, so that upvotes have a history."""
+TOLERATED = timedelta(hours=2)
+"""So much later a digest may be made where cron calls once an hour and the machine was asleep."""
+
+MARK_EVERY = timedelta(minutes=30)
+"""A pass is made every minute, but leaves its mark only so often: a mark is a commit to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Report:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     next_due_at: datetime | None = None
+    missed: datetime | None = None
+    """Since when digests were due that nothing made in time, because no pass was made."""
     taken: bool = False
     """Another process is at work on this store, and does what is due."""
 
@@ -83,6 +88,7 @@ class Report:
             "planned": asdict(self.planned),
             "delivered": {state.value: count for state, count in self.delivered.states.items()},
             "stopped": self.delivered.stopped,
+            "missed": self.missed.isoformat() if self.missed else None,
             "next_due_at": self.next_due_at.isoformat() if self.next_due_at else None,
             "failed": self.failed,
         }
@@ -98,6 +104,7 @@ def run(parts: Parts, roster: Roster | None, *, alone: bool, send: bool = True) 
         send: False stops before delivering, for a rehearsal.
     """
     report = Report(parts.clock())
+    report.missed = _missed(parts, report.started_at)
     report.sync = synchronise(parts, roster)
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
@@ -121,12 +128,22 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
     return sync
 
 
+def _missed(parts: Parts, now: datetime) -> datetime | None:
+    """Since when somebody waits for a pass; and leaves a mark that one is made now."""
+    mark = parts.store.facts.get("last_pass")
+    last = datetime.fromisoformat(mark) if mark else now
+    if not mark or abs(now - last) >= MARK_EVERY:
+        parts.store.facts.put({"last_pass": now.isoformat()})
+    due = parts.store.subscribers.next_due_at()
+    # what was due before the last pass became due later: somebody subscribed after their hour, or resumed
+    return due if due and last < due <= now - TOLERATED else None
+
+
 def _worth_pulling(parts: Parts, now: datetime) -> bool:
     due = parts.store.subscribers.next_due_at()
     if due is None and not parts.settings.web:  # pages show what is trending before anybody subscribes
         return False
     records = parts.store.sources.records()
-    attempts = [records[s.name].attempted_at for s in parts.sources if s.name in records]
-    if len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts):
+    if due is not None and due <= now:
         return True
-    return due is not None and due <= now
+    return any(is_stale(s, records.get(s.name), now, REFRESH) for s in parts.sources)

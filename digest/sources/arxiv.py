@@ -65,6 +65,10 @@ class Arxiv:
             whole = self._catch_up(gathering, categories, missed[0], task.now) and whole
         return gathering.pull(task.now if whole else task.covered_until)
 
+    def announced(self, since: datetime, now: datetime) -> bool:
+        """Whether an announcement was made in between."""
+        return bool(due(since, now))
+
     def look_up(self, client: Client, ids: Sequence[str]) -> tuple[tuple[Paper, ...], str]:
         """The papers with these ids as far as arXiv knows them, and what went wrong ("" if nothing).
 

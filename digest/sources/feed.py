@@ -48,6 +48,10 @@ class Feed:
         whole = gathering.take(answer, listings, problem)
         return gathering.pull(task.now if whole else task.covered_until)
 
+    def announced(self, since: datetime, now: datetime) -> bool:  # noqa: ARG002 - the seam's signature
+        """False: nothing is known of its calendar."""
+        return False
+
 
 def parse(body: bytes, name: str, url: str, now: datetime) -> tuple[list[Listing], str]:
     """The listings of a feed's body, and what is wrong with it ("" if nothing).

@@ -54,6 +54,10 @@ class HuggingFace:
             return gathering.pull(task.covered_until)
         return gathering.pull(max(reached, min(task.now, midnight(min(unread)))))
 
+    def announced(self, since: datetime, now: datetime) -> bool:  # noqa: ARG002 - the seam's signature
+        """False: papers and votes come in all day."""
+        return False
+
     def _read(self, gathering: Gathering, day: date, now: datetime) -> bool:
         """Follow the pages of *day*; returns whether all of it could be read."""
         known: set[str] = set()

@@ -54,6 +54,9 @@ class Source(Protocol):
         Never raises a SourceError: a failure is told in the pull, beside whatever could be read.
         """
 
+    def announced(self, since: datetime, now: datetime) -> bool:
+        """Whether, by its calendar, it published after *since* and up to *now*; False for one that does so all day."""
+
 
 class Gathering:
     """A pull under way: what it found, what went wrong, what it cost."""

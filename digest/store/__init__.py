@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from digest.errors import SettingsError
 from digest.store.bounces import Bounces, Returned
 from digest.store.census import Census
+from digest.store.copy import copy
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import (
     JOURNAL,
@@ -27,6 +28,7 @@ from digest.store.engine import (
     is_current,
     migrate,
     parse,
+    upgrade,
 )
 from digest.store.feedback import Feedback, Opinions
 from digest.store.letters import Letter, Letters
@@ -41,6 +43,7 @@ from digest.store.signups import Asked, Signups
 from digest.store.sources import Facts, SourceRecord, Sources
 from digest.store.subscribers import Subscribers, Sync, TokenOf, address, key_of
 from digest.store.suppressions import Suppressions
+from digest.store.tidy import Attic
 
 __all__ = [
     "JOURNAL",
@@ -64,10 +67,12 @@ __all__ = [
     "Sync",
     "TokenOf",
     "address",
+    "copy",
     "hold",
     "key_of",
     "open_store",
     "rehearsal",
+    "upgrade",
 ]
 
 
@@ -92,6 +97,7 @@ class Store:
         self.rates = Rates(database)
         self.shelf = Shelf(database)
         self.census = Census(database)
+        self.attic = Attic(database)
 
     def close(self) -> None:
         """Give the connections back."""

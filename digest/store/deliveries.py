@@ -87,8 +87,8 @@ class Deliveries:
     def plan(self, digests: Sequence[Digest], due: Mapping[int, datetime]) -> int:
         """Record *digests*, and when each subscriber is due next; returns how many issues were new.
 
-        A digest without picks is recorded as EMPTY. An issue that exists stays as it is. Rows are written in the order
-        of their keys, so that two planners wait for each other and never in a circle.
+        A digest that is not worth mailing is recorded as EMPTY. An issue that exists stays as it is. Rows are written
+        in the order of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
@@ -277,6 +277,28 @@ class Deliveries:
                 names |= {row.no: row.id for row in rows}
         return {i: {names[no]: day for no, day in seen.items() if no in names} for i, seen in by_number.items()}
 
+    def quiet(self, subscriber_ids: Iterable[int], since: date) -> dict[int, date]:
+        """For whom there was nothing, and from which issue on: the last with papers, or the first of all.
+
+        Only issues from *since* on count. Who was told of it meanwhile, by a digest without papers, is left out.
+        """
+        d = schema.deliveries.c
+        shown = sa.func.length(d.papers) > 0
+        told = sa.and_(sa.not_(shown), d.state != DeliveryState.EMPTY.value)
+        query = (
+            sa.select(
+                d.subscriber_id,
+                sa.func.min(d.issue).label("first"),
+                sa.func.max(sa.case((shown, d.issue))).label("shown"),
+                sa.func.max(sa.case((told, d.issue))).label("told"),
+            )
+            .where(d.subscriber_id.in_(sorted(set(subscriber_ids))), d.issue >= since)
+            .group_by(d.subscriber_id)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return {r.subscriber_id: r.shown or r.first for r in rows if not r.told or (r.shown and r.told < r.shown)}
+
     def find(self, subscriber_id: int, issue: date) -> tuple[Delivery, Digest | None] | None:
         """One subscriber's delivery of one issue, with its digest while that is kept."""
         d = schema.deliveries.c
@@ -296,6 +318,13 @@ class Deliveries:
             query = query.where(d.issue >= since)
         with self._database.reading() as connection:
             return {row.state: row.number for row in connection.execute(query)}
+
+    def waiting(self, since: datetime) -> int:
+        """How many were planned before *since* and did not leave yet."""
+        d = schema.deliveries.c
+        query = sa.select(sa.func.count()).where(d.ready_at.is_not(None), d.planned_at < since)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
 
     def oldest_ready(self) -> datetime | None:
         """Since when the longest waiting delivery could go out."""
@@ -373,7 +402,7 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
 
 
 def _planned(digest: Digest, numbers: Mapping[str, int]) -> dict[str, Any]:
-    state = DeliveryState.PLANNED if digest.picks else DeliveryState.EMPTY
+    state = DeliveryState.PLANNED if digest.worth_mailing else DeliveryState.EMPTY
     interests = replace(digest.subscriber.interests, liked=(), disliked=())
     content = codec.Content(
         profile=replace(digest.subscriber.profile, interests=interests),
@@ -388,7 +417,7 @@ def _planned(digest: Digest, numbers: Mapping[str, int]) -> dict[str, Any]:
         "state": state.value,
         "planned_at": digest.planned_at,
         "expires_at": digest.planned_at + LIFE,
-        "ready_at": digest.planned_at if digest.picks else None,
+        "ready_at": digest.planned_at if digest.worth_mailing else None,
         "papers": codec.pack(numbers[pick.paper.id] for pick in digest.picks),
         "content": codec.contents.dump(content),
     }

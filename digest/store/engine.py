@@ -81,6 +81,23 @@ def connect(url: str, password: str = "") -> Database:
     return database
 
 
+def upgrade(url: str, password: str = "") -> tuple[str, str]:
+    """Bring the schema of the database at *url* up to date; its revision before ("" for a new one) and now.
+
+    Raises:
+        SettingsError: it is not usable, or was made by a newer program.
+    """
+    engine = create_engine(url, password)
+    try:
+        with explained(engine), engine.connect() as connection:
+            known = sa.inspect(connection).has_table("alembic_version")
+            before = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else ""
+    finally:
+        engine.dispose()
+    connect(url, password).close()
+    return str(before), HEAD
+
+
 def parse(url: str, password: str = "") -> sa.URL:
     """*url* with its driver, and with *password* for a server.
 

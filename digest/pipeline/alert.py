@@ -1,0 +1,116 @@
+"""Tell the operator what needs a person: by mail, once a day for each cause, and in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from digest.errors import DigestError
+from digest.models import DeliveryState, Message
+from digest.pipeline.parts import Parts
+from digest.pipeline.run import Report
+
+log = structlog.get_logger(__name__)
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+OLD = timedelta(hours=4)
+"""Longer than this no message should wait: greylisting takes minutes, and a digest is expired after 20 hours."""
+
+MANY = 5
+"""Refused digests below this number are ordinary: people change their addresses."""
+
+SHARE = 0.05
+"""Of all digests of a day; mailbox providers ask for less than 2 to 5 % of dead addresses."""
+
+
+def troubles(parts: Parts, report: Report) -> dict[str, str]:
+    """What is wrong after a pass: cause -> what to tell. The cause decides what counts as the same trouble."""
+    now = parts.clock()
+    return {
+        **_of_the_pass(report, now),
+        **_of_the_sources(parts, now),
+        **_of_the_queue(parts, now),
+    }
+
+
+def alert(parts: Parts, found: Mapping[str, str]) -> None:
+    """Log and mail what of *found* was not told within the last day."""
+    now = parts.clock()
+    news = {cause: text for cause, text in found.items() if _is_news(parts, cause, now)}
+    if not news:
+        return
+    for cause, text in news.items():
+        log.error("trouble", cause=cause, text=text)
+    # A relay that is at fault keeps this mail back as well: then it is tried again in an hour.
+    told = now if _mailed(parts, news, now) else now - DAY + HOUR
+    parts.store.facts.put({_fact(cause): told.isoformat() for cause in news})
+
+
+def _of_the_pass(report: Report, now: datetime) -> dict[str, str]:
+    found = {}
+    if report.missed:
+        late = f"{(now - report.missed) / HOUR:.0f} hours"
+        found["missed"] = f"Digests due at {report.missed:%Y-%m-%d %H:%M} UTC were made {late} late: nothing ran."
+    if report.delivered.stopped:
+        found["stopped"] = f"Nothing leaves, and no reader is to blame: {report.delivered.stopped}"
+    if report.planned.failed:
+        found["choosing"] = f"The digests of {report.planned.failed} people could not be made; the log says why."
+    return found
+
+
+def _of_the_sources(parts: Parts, now: datetime) -> dict[str, str]:
+    records = parts.store.sources.records()
+    return {
+        f"source {s.name}": f"{s.name} cannot be read since {since:%Y-%m-%d %H:%M} UTC: {records[s.name].failure}"
+        for s in parts.sources
+        if s.name in records and (since := records[s.name].failing_since) and now - since >= DAY
+    }
+
+
+def _of_the_queue(parts: Parts, now: datetime) -> dict[str, str]:
+    found = {}
+    waiting = parts.store.deliveries.waiting(now - OLD)
+    if waiting > parts.store.subscribers.counts().get("active", 0) // 100:  # one full mailbox is no news
+        found["queue"] = f"{waiting} digests wait for more than {OLD / HOUR:.0f} hours; see “digest outbox list”."
+    counts = parts.store.deliveries.counts((now - DAY).date())
+    refused, sent = counts.get(DeliveryState.FAILED, 0), counts.get(DeliveryState.SENT, 0)
+    if refused > MANY and refused > SHARE * (refused + sent):
+        found["refused"] = f"{refused} of {refused + sent} digests were refused since yesterday."
+    return found
+
+
+def _is_news(parts: Parts, cause: str, now: datetime) -> bool:
+    told = parts.store.facts.get(_fact(cause))
+    return told is None or not timedelta(0) <= now - datetime.fromisoformat(told) < DAY
+
+
+def _fact(cause: str) -> str:
+    return f"alert: {cause}"
+
+
+def _mailed(parts: Parts, news: Mapping[str, str], now: datetime) -> bool:
+    """Whether the operator has it now, or wants no mail."""
+    if not parts.settings.operator:
+        return True
+    headline, problems = ", ".join(news), list(news.values())
+    try:
+        _send(parts, parts.writer.mail("alert", parts.settings.operator, at=now, headline=headline, problems=problems))
+    except DigestError as error:
+        log.warning("the operator could not be told", reason=str(error))
+        return False
+    return True
+
+
+def _send(parts: Parts, message: Message) -> None:
+    if parts.sign:
+        message = replace(message, data=parts.sign(message.data, parts.clock()))
+    transport = parts.transports()
+    try:
+        transport.send(message, lambda: None)
+    finally:
+        transport.close()

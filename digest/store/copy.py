@@ -1,0 +1,69 @@
+"""Copy a whole database into an empty one, table by table: from SQLite to PostgreSQL, or a backup of one in use.
+
+The source is read in one transaction, so that the copy is of one moment; the target is written in one, so that it is
+whole or empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import sqlalchemy as sa
+
+from digest.errors import UsageError
+from digest.store import schema
+from digest.store.engine import connect
+
+BLOCK = 1000
+"""Rows on their way at once."""
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def copy(source: str, target: str, password: str, progress: Progress) -> dict[str, int]:
+    """Copy everything from the database at *source* to that at *target*; how many rows of each table.
+
+    Both are brought up to date first, so that they have the same tables. *password* is that of a server.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+        UsageError: *target* is not empty.
+    """
+    with (
+        closing(connect(source, password)) as old,
+        closing(connect(target, password)) as new,
+        old.reading() as reader,
+        new.writing() as writer,
+    ):
+        if old.dialect == "postgresql":  # SQLite keeps to the moment of the first query anyway
+            reader.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        _refuse_inhabited(writer, target)
+        return {table.name: _table(table, reader, writer, progress) for table in schema.metadata.sorted_tables}
+
+
+def _refuse_inhabited(connection: sa.Connection, target: str) -> None:
+    for table in schema.metadata.sorted_tables:
+        if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
+            raise UsageError(f"{sa.make_url(target)} is not empty: it has {table.name}; nothing was copied")
+
+
+def _table(table: sa.Table, reader: sa.Connection, writer: sa.Connection, progress: Progress) -> int:
+    total = reader.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+    rows = reader.execution_options(yield_per=BLOCK).execute(sa.select(table).order_by(*table.primary_key.columns))
+    done = 0
+    for block in rows.mappings().partitions():
+        writer.execute(table.insert(), [dict(row) for row in block])
+        done += len(block)
+        progress(f"copying {table.name}", done, total)
+    if writer.dialect.name == "postgresql" and done:
+        _continue_counting(table, writer)
+    return done
+
+
+def _continue_counting(table: sa.Table, connection: sa.Connection) -> None:
+    """Have PostgreSQL number new rows after the copied ones."""
+    key = next(iter(table.primary_key.columns))
+    if len(table.primary_key.columns) == 1 and isinstance(key.type, sa.BigInteger):
+        highest = sa.select(sa.func.max(key)).scalar_subquery()
+        connection.execute(sa.select(sa.func.setval(sa.func.pg_get_serial_sequence(table.name, key.name), highest)))

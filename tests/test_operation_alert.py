@@ -1,0 +1,162 @@
+"""What the operator is told, how often, and what a monitor elsewhere hears."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from digest.sample import upstream
+from digest.schedule import Clock
+from tests.program import Program, entries, mail, part
+from tests.smtp_servers import Sink, sink
+
+DAY = date(2026, 2, 4)
+OPERATOR = "op@example.net"
+
+
+@pytest.fixture
+def relay() -> Iterator[Sink]:
+    with sink() as kept:
+        yield kept
+
+
+@pytest.fixture
+def program(tmp_path: Path, relay: Sink) -> Iterator[Program]:
+    with upstream.serve(DAY) as base:
+        made = Program(tmp_path)
+        made.roster(entries("ada@example.org", "bo@example.org", "cy@example.org", zone="Europe/Berlin"))
+        made.set(sources="huggingface", huggingface_url=base, smtp_url=relay.url, operator=OPERATOR, quiet_note=0)
+        yield made
+
+
+def told(relay: Sink) -> list[str]:
+    """The alerts that arrived, as text."""
+    return [part(mail(m), "plain") for m in relay.messages if m.recipients == (OPERATOR,)]
+
+
+def test_a_quiet_day_tells_the_operator_nothing(program: Program, relay: Sink) -> None:
+    for moment in ("2026-02-03T06:00Z", "2026-02-04T06:00Z", "2026-02-04T06:10Z"):
+        program.run(moment)
+    assert told(relay) == []
+
+
+def test_a_source_that_is_down_for_a_day_is_told_once_a_day(program: Program, relay: Sink) -> None:
+    program.set(huggingface_url=f"{program.settings.huggingface_url}/moved")
+    for moment in ("2026-02-03T06:00Z", "2026-02-04T05:00Z"):
+        program.run(moment)
+    assert told(relay) == []
+    for moment in ("2026-02-04T06:00Z", "2026-02-04T06:10Z", "2026-02-04T22:00Z"):
+        program.run(moment)
+    [alert] = told(relay)
+    assert "huggingface cannot be read since 2026-02-03 06:00 UTC: answered 404" in " ".join(alert.split())
+    program.run("2026-02-05T06:10Z")
+    assert len(told(relay)) == 2
+
+
+def test_a_missed_run_is_told(program: Program, relay: Sink) -> None:
+    program.run("2026-02-03T06:00Z")
+    program.run("2026-02-04T11:00Z")
+    [alert] = told(relay)
+    assert "due at 2026-02-04 06:00 UTC were made 5 hours late" in " ".join(alert.split())
+
+
+def test_somebody_who_subscribes_after_their_hour_missed_nothing(program: Program, relay: Sink) -> None:
+    program.run("2026-02-03T06:00Z")
+    program.run("2026-02-03T21:00Z")
+    program.roster(entries("ada@example.org", "dee@example.org", zone="Europe/Berlin"))
+    program.run("2026-02-03T21:10Z")
+    assert ("dee@example.org",) in [m.recipients for m in relay.messages]
+    assert told(relay) == []
+
+
+def test_our_own_fault_is_told_though_no_digest_leaves(program: Program, relay: Sink) -> None:
+    for reader in ("ada", "bo", "cy"):
+        relay.answers[f"{reader}@example.org"] = "550 5.7.1 you look like spam"
+    program.run("2026-02-03T06:00Z")
+    [alert] = told(relay)
+    assert "no reader is to blame" in alert
+    assert "you look like spam" in alert
+
+
+def test_an_alert_that_cannot_leave_is_tried_again_in_an_hour(program: Program, relay: Sink) -> None:
+    relay.answers["MAIL"] = "550 5.7.1 sender not allowed"
+    program.run("2026-02-03T06:00Z")
+    relay.answers[OPERATOR] = "250 ok"
+    for reader in ("ada", "bo", "cy"):
+        relay.answers[f"{reader}@example.org"] = "550 5.7.1 sender not allowed"
+    del relay.answers["MAIL"]
+    program.run("2026-02-03T06:30Z")
+    assert told(relay) == []
+    program.run("2026-02-03T07:01Z")
+    assert len(told(relay)) == 1
+
+
+def test_a_queue_that_does_not_move_is_told(program: Program, relay: Sink) -> None:
+    relay.answers["ada@example.org"] = "451 4.7.1 greylisted"
+    for moment in ("2026-02-03T06:00Z", "2026-02-03T08:00Z"):
+        program.run(moment)
+    assert told(relay) == []
+    program.run("2026-02-03T10:30Z")
+    assert "1 digests wait for more than 4 hours" in told(relay)[0]
+
+
+def test_without_an_operator_nobody_is_written_to(program: Program, relay: Sink) -> None:
+    program.set(operator="")
+    program.run("2026-02-03T06:00Z")
+    program.run("2026-02-04T11:00Z")
+    assert {m.recipients[0] for m in relay.messages} == {f"{name}@example.org" for name in ("ada", "bo", "cy")}
+
+
+def test_the_daemon_keeps_the_last_good_roster_and_tells(program: Program, relay: Sink) -> None:
+    clock = Clock(program.settings)
+    clock.tick()
+    program.roster(entries("ada@example.org", zone="Mars/Olympus"))
+    clock.tick()
+    clock.tick()
+    [alert] = told(relay)
+    assert "Mars/Olympus" in alert
+    program.roster(entries("ada@example.org", zone="Europe/Paris"))
+    clock.tick()
+    assert len(told(relay)) == 1
+
+
+def test_a_monitor_hears_of_good_passes_only(program: Program, relay: Sink) -> None:
+    with monitor() as (url, heard):
+        program.set(ping_url=f"{url}/ping/1234")
+        program.run("2026-02-03T05:00Z")
+        assert heard == ["/ping/1234"]
+        relay.answers["ada@example.org"] = "550 5.1.1 no such user"
+        program.run("2026-02-03T06:00Z")
+        assert heard == ["/ping/1234"]
+
+
+def test_a_monitor_that_is_down_hinders_nothing(program: Program, relay: Sink) -> None:
+    program.set(ping_url="http://127.0.0.1:1/ping")
+    assert not program.run("2026-02-03T06:00Z").failed
+
+
+@contextmanager
+def monitor() -> Iterator[tuple[str, list[str]]]:
+    heard: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", heard
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,109 @@
+"""What lies in deploy/: as far as it can be tried without a server, a container or GitHub."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from digest.settings import SECRETS, Settings
+
+ROOT = Path(__file__).parents[1]
+UNITS = ROOT / "deploy" / "systemd"
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+
+
+@needs_systemd
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    for unit in UNITS.iterdir():
+        text = unit.read_text().replace("/opt/digest/bin/digest", "/bin/true")
+        (tmp_path / unit.name).write_text(text)
+    units = sorted(str(p) for p in tmp_path.iterdir())
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    about_ours = [line for line in done.stderr.splitlines() if "digest" in line]
+    assert (done.returncode, about_ours) == (0, [])
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", ["digest.service", "digest-run.service"])
+def test_the_services_are_hardened(unit: str) -> None:
+    """systemd's own score, from 0 (sealed) to 10 (unsafe); 2.0 and below is what it calls OK."""
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(UNITS / unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout.splitlines()[-1:]
+
+
+def test_both_services_are_hardened_alike() -> None:
+    daemon, once = (_lines(UNITS / name) for name in ("digest.service", "digest-run.service"))
+    differ = {line.partition("=")[0] for line in daemon ^ once}
+    assert differ <= {
+        *("Description", "Type", "ExecStart", "ExecReload", "WatchdogSec", "Restart", "RestartSec", "WantedBy"),
+        *("TimeoutStartSec", "TimeoutStopSec", "StartLimitIntervalSec", "StartLimitBurst", "[Install]"),
+    }
+
+
+def _lines(unit: Path) -> set[str]:
+    return {line for line in unit.read_text().splitlines() if line and not line.startswith("#")}
+
+
+def test_settings_named_in_deploy_exist() -> None:
+    known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields} | {"DIGEST_SECRETS"}
+    for file in (p for p in (ROOT / "deploy").rglob("*") if p.is_file()):
+        assert set(re.findall(r"DIGEST_[A-Z_]+", file.read_text())) <= known, file
+    for unit in UNITS.glob("*.service"):
+        assert set(re.findall(r"LoadCredential=(\w+)", unit.read_text())) <= set(SECRETS)
+
+
+def test_compose_mounts_what_the_image_reads() -> None:
+    service = yaml.safe_load((ROOT / "deploy/docker/compose.yaml").read_text())["services"]["digest"]
+    image = (ROOT / "deploy/docker/Dockerfile").read_text()
+    home = re.search(r"DIGEST_HOME=(\S+)", image)
+    assert home
+    assert {v.split(":")[1] for v in service["volumes"]} == {
+        f"{home[1]}/{name}" for name in ("var", "digest.toml", "subscribers.yaml")
+    }
+    assert set(service["secrets"]) <= set(SECRETS)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    installed = re.search(r"\.\[([a-z,]+)\]", image)
+    assert installed
+    assert set(installed[1].split(",")) <= set(extras)
+
+
+def test_the_workflow_keeps_its_state_from_pass_to_pass(tmp_path: Path) -> None:
+    """Its shell steps, run as GitHub does, against a repository of our own."""
+    steps = yaml.safe_load((ROOT / "deploy/github/digest.yml").read_text())["jobs"]["run"]["steps"]
+    scripts = {step["name"]: step["run"] for step in steps if "name" in step}
+    origin = tmp_path / "origin"
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]
+    _shell(f"git init -q -b main --bare {origin}", tmp_path)
+    for number in (1, 2, 3):
+        clone = tmp_path / f"clone{number}"
+        _shell(f"git clone -q {origin} {clone}", tmp_path)
+        if number == 1:
+            subprocess.run([*git, str(clone), "commit", "-q", "--allow-empty", "-m", "a roster"], check=True)
+            _shell("git push -q origin HEAD:main", clone)
+        _shell(scripts["Take up the state"], clone)
+        before = (clone / "state/passes").read_text() if number > 1 else ""
+        assert before == "pass\n" * (number - 1)
+        _shell("touch state/digest.sqlite.lock; echo pass >> state/passes", clone)
+        _shell(scripts["Keep the state"], clone)
+    kept = _shell("git log --format=%s state -- && git ls-tree --name-only state", origin)
+    assert kept.split() == ["State", "passes"]
+
+
+def _shell(script: str, folder: Path) -> str:
+    environment: dict[str, Any] = os.environ | {"GIT_CONFIG_GLOBAL": "/dev/null"}
+    command = ["bash", "-e", "-o", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
