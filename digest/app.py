@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,14 +30,17 @@ from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
-from digest.pipeline import Parts, Progress, Report, no_progress
+from digest.pipeline import Parts, Progress, Report, Worked, no_progress
 from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, build, look_up
 from digest.sources.http import Traffic
-from digest.store import JOURNAL, Hold, Store, hold, open_store, rehearsal
+from digest.store import JOURNAL, Held, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
+
+Crew = Callable[[datetime, Held], Iterable[Worked]]
+"""Processes that choose and send, at that moment, while the lock is held; yields what each of them did."""
 
 
 def system_clock() -> datetime:
@@ -143,17 +146,19 @@ def run_once(
     progress: Progress = no_progress,
     *,
     dry_run: bool = False,
+    crew: Crew | None = None,
 ) -> Report:
-    """One pass; a dry one does everything but send, on a copy of the store."""
+    """One pass; a dry one does everything but send, on a copy of the store. A *crew* chooses and sends in our place."""
     people = roster(settings)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
             return pipeline.run(parts, people, alone=True, send=False)
     with hold(settings.resolved_database_url) as held:
-        if held is Hold.TAKEN:
+        if held.hold is Hold.TAKEN:
             return Report(clock(), taken=True)
         with opened(settings, clock, progress) as parts:
-            return pipeline.run(parts, people, alone=held is Hold.ALONE)
+            hands = partial(crew, parts.clock(), held) if crew else None
+            return pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
 
 
 @dataclass(frozen=True, slots=True)

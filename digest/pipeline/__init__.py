@@ -11,9 +11,11 @@ from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
-from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.run import Report, Roster, Worked, refresh, run, synchronise, work
+from digest.store import EVERYBODY, Share
 
 __all__ = [
+    "EVERYBODY",
     "Delivered",
     "Parts",
     "Planned",
@@ -22,13 +24,17 @@ __all__ = [
     "Reading",
     "Report",
     "Roster",
+    "Share",
+    "Worked",
     "deliver",
     "digest_for",
     "no_progress",
     "plan",
     "pull",
     "read_day",
+    "refresh",
     "run",
     "synchronise",
     "window_of",
+    "work",
 ]

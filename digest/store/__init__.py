@@ -27,21 +27,24 @@ from digest.store.engine import (
     parse,
 )
 from digest.store.feedback import Feedback, Opinions
-from digest.store.lock import Hold, hold
+from digest.store.lock import Held, Hold, hold
 from digest.store.papers import Papers, Stored
 from digest.store.runs import Learned, Run, Runs
 from digest.store.sources import Facts, SourceRecord, Sources
-from digest.store.subscribers import Subscribers, Sync, TokenOf, address
+from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf, address
 
 __all__ = [
+    "EVERYBODY",
     "JOURNAL",
     "Beginning",
     "Claim",
+    "Held",
     "Hold",
     "Learned",
     "Opinions",
     "Outcome",
     "Run",
+    "Share",
     "SourceRecord",
     "Store",
     "Stored",
