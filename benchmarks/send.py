@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/send.py [--readers 3000] [--json]
 
-N readers, each with topics of their own, so that each gets other papers of the sample day: 12 on average. The sources were read
-and the words learned before. Then everybody is due: `digest run` as a process, start-up included, chooses, freezes,
-writes and sends, on a database that syncs every commit to disk, until Postfix's smtp-sink has taken the last message.
-In the same run, to the same sink:
+N readers, each with topics of their own, so that each gets other papers of the sample day: 12 on average. The sources
+were read and the words learned before. Then everybody is due: `digest run` as a process, start-up included, chooses,
+freezes, writes and sends, on a database that syncs every commit to disk, until Postfix's smtp-sink has taken the last
+message. In the same run, to the same sink:
 
 * smtp-source   Postfix's generator, in C, pushes one of those messages again and again over as many connections
 * plain         for each message an `EmailMessage` built from texts that are given, and `smtplib`'s `sendmail` over a
@@ -172,18 +172,8 @@ def whole_program(database: str, processes: int, readers: int, relay: str, conne
 def a_message(relay: str) -> bytes:
     """One of the messages, as it goes out."""
     with prepared("sqlite", 1, relay, 1) as environment:
-        shown = json.loads(
-            run(
-                environment,
-                "preview",
-                "reader0@example.org",
-                "--at",
-                DUE,
-                "--json",
-                "--out",
-                environment["DIGEST_HOME"],
-            )
-        )
+        options = ("--at", DUE, "--json", "--out", environment["DIGEST_HOME"])
+        shown = json.loads(run(environment, "preview", "reader0@example.org", *options))
         return Path(shown["files"]["eml"]).read_bytes()
 
 

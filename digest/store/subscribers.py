@@ -195,6 +195,12 @@ class Subscribers:
         with self._database.reading() as connection:
             return [_subscriber(row) for row in _rows(connection, query)]
 
+    def count_due(self, now: datetime) -> int:
+        """How many people's issue is due."""
+        with self._database.reading() as connection:
+            query = sa.select(sa.func.count()).where(schema.subscribers.c.next_due_at <= now)
+            return connection.scalar(query) or 0
+
     def postpone(self, due: Mapping[int, datetime]) -> None:
         """Set when the next issue is due, without an issue now; not of those who left meanwhile."""
         if due:
