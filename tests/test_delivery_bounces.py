@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -261,27 +260,17 @@ OTHER_RECIPIENT = frozenset(["aol_01", "groupwise_01", "groupwise_02", "microsof
 """Where flufl.bounce finds the recipient and we another address; who bounced is known from the envelope."""
 
 
-@pytest.fixture(scope="module")
-def corpus(recordings: Path) -> Path:
-    folder = recordings / "bounces"
-    if not folder.is_dir():
-        required = "bounces" in os.environ.get("DIGEST_REQUIRE", "").split(",")
-        reason = "no bounces among the recordings; put tests/data of flufl.bounce's source distribution there"
-        (pytest.fail if required else pytest.skip)(reason)
-    return folder
+@pytest.mark.bounces
+def test_the_corpus_is_the_one_we_know(bounces: Path) -> None:
+    assert {file.stem for file in bounces.glob("*.txt")} == set(BY_NAME)
 
 
-@pytest.mark.recorded
-def test_the_corpus_is_the_one_we_know(corpus: Path) -> None:
-    assert {file.stem for file in corpus.glob("*.txt")} == set(BY_NAME)
-
-
-@pytest.mark.recorded
+@pytest.mark.bounces
 @pytest.mark.parametrize("name", BY_NAME)
-def test_a_real_bounce(corpus: Path, name: str) -> None:
-    raw = (corpus / f"{name}.txt").read_bytes()
-    bounces = parse(raw)
-    assert {bounce.kind for bounce in bounces} == {BY_NAME[name]}
+def test_a_real_bounce(bounces: Path, name: str) -> None:
+    raw = (bounces / f"{name}.txt").read_bytes()
+    found = parse(raw)
+    assert {bounce.kind for bounce in found} == {BY_NAME[name]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its affair
         temporary, permanent = all_failures(message_from_bytes(raw))
@@ -291,7 +280,7 @@ def test_a_real_bounce(corpus: Path, name: str) -> None:
         assert BY_NAME[name] in {SOFT, IGNORED}, "flufl.bounce calls it temporary"
     theirs = {address.decode().lower() for address in temporary | permanent}
     if theirs and name not in OTHER_RECIPIENT:
-        assert theirs & {bounce.recipient.lower() for bounce in bounces}
+        assert theirs & {bounce.recipient.lower() for bounce in found}
 
 
 # ---- when to stop ----------------------------------------------------------------------------------------------------

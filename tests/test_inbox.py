@@ -59,7 +59,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[httpx.Client]:
-    with inbox.running(settings) as address, httpx.Client(base_url=address, trust_env=False) as client:
+    with inbox.running(settings) as address, httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
         yield client
 
 

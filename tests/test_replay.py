@@ -15,7 +15,7 @@ from tests.program import Program, at, mail, part
 from tests.smtp_servers import Received, sink
 from tests.upstreams import Upstreams, replay
 
-pytestmark = pytest.mark.recorded
+pytestmark = [pytest.mark.recorded, pytest.mark.timeout(600)]  # arXiv asks for three seconds between requests
 
 ROSTER = """
 defaults: {zone: Europe/Berlin, at: "07:00", papers: 10}

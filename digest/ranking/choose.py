@@ -118,10 +118,12 @@ def _shortlist(
     best = np.argpartition(-(total + tie), size - 1, axis=1)[:, :size]
     order = np.argsort(-np.take_along_axis(total + tie, best, axis=1), axis=1, kind="stable")
     found = np.take_along_axis(best, order, axis=1)
+    # Another reader's wish for more must not lengthen this one's shortlist.
+    own = np.arange(size) < np.maximum(papers, SHORTLIST)[:, None]
     interests = np.array([len(p.facets) for p in profiles])
     return _diverse(
         found,
-        np.take_along_axis(total, found, axis=1),
+        np.where(own, np.take_along_axis(total, found, axis=1), -np.inf),
         np.take_along_axis(scores.winner, found, axis=1),
         similarity=pool.similarity,
         papers=papers,

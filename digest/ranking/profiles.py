@@ -20,8 +20,8 @@ from digest.ranking.statistics import K1, Statistics, unit
 from digest.ranking.text import Floats, Ids, bag, bag_of, word_ids
 from digest.ranking.views import Views
 
-PROFILE_TERMS = 400
-"""Terms kept of a library, the heaviest first."""
+PROFILE_TERMS = 1000
+"""Terms kept of a library, the heaviest first; 400 lose 0.02 of nDCG@10, more than 1000 gain nothing."""
 PAIR_WEIGHT = 0.5
 """What a pair of words of a phrase counts beside a single word: its words are already counted."""
 PHRASE_LATENT = 0.5

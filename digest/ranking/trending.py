@@ -58,8 +58,15 @@ def trend(candidates: Sequence[Candidate], now: datetime) -> Trend:
         hot = [c for c, k in zip(candidates, known, strict=True) if k]
         raw = np.array([_freshness(c, now) + math.log1p(expected(c)) for c in hot]) - _field_average(hot)
         heat[known] = np.clip((raw - raw.mean()) / max(float(raw.std()), LEAST_SPREAD), -1, 3)
-        percentile[known] = 100 * np.searchsorted(np.sort(raw), raw, side="right") / len(raw)
+        percentile[known] = 100 * _standing(raw)
     return Trend(heat, percentile, _rising(candidates), known)
+
+
+def _standing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of values that are lower, equal ones counting half: where all are equal, nobody stands out."""
+    order = np.sort(values)
+    lower, upper = np.searchsorted(order, values, side="left"), np.searchsorted(order, values, side="right")
+    return (lower + upper) / 2 / len(values)
 
 
 def expected(candidate: Candidate) -> float:
