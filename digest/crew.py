@@ -68,9 +68,11 @@ def _hand(
     moment: datetime | None,
     share: Share,
     result: Connection,
-    _lock: Any,
+    lock: Any,
 ) -> None:
     """The life of one process; what it does not send back is found in the outbox."""
     prepare()
+    if lock is not None:
+        lock.detach()  # ours now, until this process ends; if the parent is gone already, this fails and nothing is sent
     with app.opened(settings, app.clock_at(moment)) as parts:
         result.send(pipeline.work(parts, share))
