@@ -73,6 +73,6 @@ def _hand(
     """The life of one process; what it does not send back is found in the outbox."""
     prepare()
     if lock is not None:
-        lock.detach()  # ours now, until this process ends; if the parent is gone already, this fails and nothing is sent
+        lock.detach()  # ours now, until this process ends; where the parent is gone already, this fails
     with app.opened(settings, app.clock_at(moment)) as parts:
         result.send(pipeline.work(parts, share))
