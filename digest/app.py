@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
-from digest.pipeline import Parts, Progress, Report, Worked, no_progress
+from digest.pipeline import Parts, Progress, Report, Turns, Worked, no_progress
 from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
@@ -38,8 +38,9 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import JOURNAL, Held, Hold, Store, hold, open_store, rehearsal
+from digest.store import JOURNAL, Held, Hold, Store, hold, key_of, open_store, rehearsal
 from digest.store import roster as rosters
+from digest.subscription.desk import Days, Desk, Seal
 
 Crew = Callable[[datetime, Held], Iterable[Worked]]
 """Processes that choose and send, at that moment, while the lock is held; yields what each of them did."""
@@ -70,17 +71,38 @@ def mailbox(settings: Settings) -> Mailbox:
     return Mailbox(settings.path(settings.mailbox))
 
 
-def writer(settings: Settings, signing: Links) -> Writer:
-    """Writes mails with the templates under `home`, and the packaged ones for the rest."""
-    site = Site(
+def site(settings: Settings) -> Site:
+    """What mails and pages say of their sender."""
+    return Site(
         sender=settings.sender,
         reply_to=settings.reply_to,
         postal_address=settings.postal_address,
         public_url=settings.public_url,
         web=settings.web,
+        mail_domain=settings.mail_domain,
         thumbnails=settings.thumbnails,
     )
-    return Writer(template_folders(settings), site, signing)
+
+
+def writer(settings: Settings, signing: Links) -> Writer:
+    """Writes mails."""
+    return Writer(template_folders(settings), site(settings), signing)
+
+
+@contextmanager
+def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> Iterator[Desk]:
+    """What readers' own steps need: for pages and for incoming mail."""
+    keys = secret_keys(settings)
+    with opened(settings, clock) as parts:
+        yield Desk(
+            parts=parts,
+            links=links(settings),
+            site=site(settings),
+            seal=Seal(keys),
+            tokens_of=lambda email_key: tuple(_token_of((key,))(email_key) for key in keys),
+            template_folders=tuple(template_folders(settings)),
+            days=Days(parts),
+        )
 
 
 def template_folders(settings: Settings) -> list[Path]:
@@ -136,6 +158,7 @@ def opened(
             look_up=partial(look_up, settings),
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
+            turns=Turns.from_settings(opened_store, settings),
             sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
@@ -184,14 +207,25 @@ def preview(
     Raises:
         UsageError: nobody has that address, or there is nothing to show.
     """
+    digest, delivery = picked(settings, email, clock, progress)
+    return Preview(digest, writer(settings, links(settings, rehearse=True)).write(digest), delivery)
+
+
+def picked(
+    settings: Settings,
+    email: str | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+) -> tuple[Digest, Delivery | None]:
+    """What a preview shows, before it is written; raises what `preview` does."""
     with _rehearsed_day(settings, email, clock, progress) as (parts, person, issue):
         found = parts.store.deliveries.find(person.id, issue)
         if found and found[1]:
-            return Preview(found[1], parts.writer.write(found[1]), found[0])
+            return found[1], found[0]
         digest = pipeline.digest_for(pipeline.read_day(parts), person, issue)
-        if not digest.picks:
-            raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
-        return Preview(digest, parts.writer.write(digest), None)
+    if not digest.picks:
+        raise UsageError(f"there is nothing for {person.email} on {issue}: no mail would go out")
+    return digest, None
 
 
 def why(
@@ -227,6 +261,8 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "last_run": f"{last.finished_at:%Y-%m-%d %H:%M} UTC: {last.report['line']}" if last else None,
             "last_report": last.report if last else None,
             "deliveries": parts.store.deliveries.counts(),
+            "returned": parts.store.bounces.counts(parts.clock() - timedelta(days=30)),
+            "suppressed": parts.store.suppressions.count(),
             "subscribers": parts.store.subscribers.counts(),
             "next_due_at": due.isoformat() if due else None,
             "roster": _roster_status(settings, parts),
@@ -299,6 +335,24 @@ def remove_person(settings: Settings, email: str) -> None:
     if line:
         raise UsageError(f"{email} stands in {file} on line {line}; delete the entry there")
     set_state(settings, email, "removed")
+
+
+def allow_person(settings: Settings, email: str) -> None:
+    """Write to an address again that was given up because mail came back.
+
+    Raises:
+        UsageError: it was not given up for that; what a reader asked for themselves stands.
+    """
+    key = key_of(email)
+    with opened(settings) as parts:
+        person = parts.store.subscribers.get(email)
+        tokens = [_token_of((each,))(key) for each in secret_keys(settings)] + ([person.token] if person else [])
+        if not parts.store.suppressions.lift(tokens, pipeline.GIVEN_UP):
+            raise UsageError(f"{email} was not given up because of bounces")
+        if person:
+            parts.store.bounces.clear(person.token)
+        if person and person.state is SubscriberState.ACTIVE:
+            parts.store.subscribers.set_state(email, person.state, parts.clock())
 
 
 def outbox(settings: Settings, limit: int, state: str | None) -> list[dict[str, Any]]:
@@ -425,5 +479,5 @@ def _pace(opened_store: Store, on_this_machine: Pace, key: str, interval: float)
 
     A rehearsal's store is a copy, so that its limit binds nobody; the machine's does.
     """
-    time.sleep(opened_store.sources.reserve(key, interval, time.time()))
+    time.sleep(opened_store.rates.reserve(key, interval, time.time()))
     on_this_machine(key, interval)

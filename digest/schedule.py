@@ -1,45 +1,59 @@
-"""The clock: one tick a minute makes the same pass that `digest run` makes, for whoever is due.
+"""The daemon: the clock, and beside it the pages and incoming mail.
 
-One job in UTC and no state of its own: the database knows who is due, so a tick that is late, missed or repeated does
-no harm. A job per subscriber would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
+One tick a minute makes the same pass that `digest run` makes, for whoever is due. It is one job in UTC and has no state
+of its own: the database knows who is due, so a tick that is late, missed or repeated does no harm. A job per subscriber
+would cost 2 ms each to add, and 190 s to load 100,000 (measured with APScheduler 3.11).
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from digest import app
+from digest import app, inbound
 from digest.errors import DigestError
 from digest.settings import Settings
+from digest.web.server import serving
 
 log = structlog.get_logger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """Tick until SIGTERM or SIGINT; the pass in hand is finished first."""
+    """Tick and answer until SIGTERM or SIGINT; the pass and the requests in hand are finished first."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     app.roster(settings)  # a mistake in it stops the start, not the first tick
     scheduler = BackgroundScheduler(timezone="UTC")
-    scheduler.add_job(
-        tick,
+    ticked: datetime | None = None
+
+    def beat() -> None:
+        nonlocal ticked
+        tick(settings)
+        ticked = app.system_clock()
+
+    job = scheduler.add_job(
+        beat,
         CronTrigger.from_crontab("* * * * *", timezone="UTC"),
-        args=[settings],
+        next_run_time=datetime.now(UTC),
         coalesce=True,
         max_instances=1,
         misfire_grace_time=None,
     )
-    log.info("serving", database=settings.database_url, smtp=bool(settings.smtp_url))
-    tick(settings)
-    scheduler.start()
-    stop.wait()
-    log.info("stopping")
+
+    def wake() -> None:
+        job.modify(next_run_time=datetime.now(UTC))
+
+    with inbound.serving(settings), serving(settings, wake, lambda: ticked) as address:
+        log.info("serving", pages=address, database=settings.database_url, smtp=bool(settings.smtp_url))
+        scheduler.start()
+        stop.wait()
+        log.info("stopping")
     scheduler.shutdown(wait=True)
 
 

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from digest.errors import SettingsError
 
-SECRETS = ("secret_key", "smtp_password", "database_password", "dkim_key")
+SECRETS = ("secret_key", "smtp_password", "database_password", "dkim_key", "operator_token")
 """Settings that may stand in a variable or in the secrets directory, never in digest.toml."""
 
 
@@ -61,14 +61,33 @@ def _no_break(text: str) -> str:
     return text
 
 
+def _rates(value: object) -> object:
+    """`"gmail.com=5, gmx.net=0.5"` from a variable and a table in TOML are the same."""
+    if isinstance(value, str):
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        value = {name.strip(): rate.strip() for name, _, rate in pairs}
+    return {str(name).lower(): rate for name, rate in value.items()} if isinstance(value, dict) else value
+
+
 def _database(url: str) -> str:
     urlsplit(url)  # complains of brackets that do not match
     return url
 
 
+def _domain(name: str) -> str:
+    try:
+        ascii_name = name.encode("idna").decode().lower() if name else ""
+    except UnicodeError:
+        ascii_name = "?"
+    if not re.fullmatch(r"([a-z0-9-]+(\.[a-z0-9-]+)+)?", ascii_name):
+        raise ValueError("must be a domain, such as b.digest.example.org")
+    return ascii_name
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Url = Annotated[str, AfterValidator(_base)]
 Line = Annotated[str, AfterValidator(_no_break)]
+Rates = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_rates)]
 _HIDDEN = Field(repr=False)
 
 
@@ -99,6 +118,12 @@ class Settings(BaseModel):
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 2
     """Connections to the relay at once, each reused."""
     smtp_messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    smtp_rate: Annotated[float, Field(ge=0)] = 0.0
+    """Messages a second to the relay, from all processes together; 0 is no limit."""
+    smtp_domain_rates: Rates = {}
+    """The same for recipients of one domain: `{"gmail.com": 5}`."""
+    warm_up: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_words)] = ()
+    """Messages on the first day of sending, the second and so on (UTC), for a sender that nobody knows yet."""
     dkim_domain: str = ""
     """Sign mails for this domain ourselves; empty: the relay does."""
     dkim_selector: str = "digest"
@@ -117,6 +142,20 @@ class Settings(BaseModel):
     """Signs links; newest first, older ones stay valid."""
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    proxies: Words = ()
+    """Addresses of reverse proxies whose word on who is asking (X-Forwarded-For) is taken."""
+    operator_token: str = ""
+    """Opens the operator's page and /metrics from elsewhere; without one there is no such page."""
+    mail_domain: Annotated[Line, AfterValidator(_domain)] = ""
+    """Domain whose mail our own receiver takes: bounces and unsubscribe mail. Empty: no such addresses are used."""
+    inbound_host: str = "127.0.0.1"
+    inbound_port: Annotated[int, Field(ge=0, le=65535)] = 2525
+    """Where `digest serve` takes that mail from the mail server in front of it, by SMTP or LMTP."""
+    inbound_size: Annotated[int, Field(ge=10_000)] = 1_000_000
+    """Bytes of the largest mail taken."""
+    inbound_connections: Annotated[int, Field(ge=1)] = 20
+    subscribe_address: Line = ""
+    """Mail to this address of `mail_domain` is answered with the confirmation of a sign-up; needs the web pages."""
     sources: Words = ("huggingface", "arxiv")
     huggingface_url: Url = "https://huggingface.co"
     arxiv_feed_url: Url = "https://rss.arxiv.org"

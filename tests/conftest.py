@@ -1,7 +1,8 @@
 """What every test may use: values by `tests.make`, and the rule for tests that need something from outside.
 
-A test marked `recorded`, `pg`, `browser`, `sink`, `bounces` or `spam` is skipped where its need is absent, and fails
-instead when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg`), so that what CI must run cannot be skipped.
+A test marked `recorded`, `pg`, `browser`, `sink`, `bounces`, `spam` or `judges` is skipped where its need is absent,
+and fails instead when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg`), so that what CI must run cannot be
+skipped.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
 RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[2] / "shared" / "data")
 
 BOUNCES = Path(os.environ.get("DIGEST_BOUNCES") or RECORDINGS / "bounces")
+JUDGES = Path(__file__).parent / "judges"
 
 NEEDS = {
     "recorded": ((RECORDINGS / "huggingface").is_dir, "no recordings; set DIGEST_RECORDINGS"),
@@ -34,6 +36,10 @@ NEEDS = {
     "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
     "bounces": (BOUNCES.is_dir, "no bounces; set DIGEST_BOUNCES to tests/data of flufl.bounce's source distribution"),
     "spam": (lambda: bool(shutil.which("spamassassin")), "no SpamAssassin"),
+    "judges": (
+        lambda: all([(JUDGES / "node_modules").is_dir(), shutil.which("node"), shutil.which("java")]),
+        "no judges of HTML: needs Java, Node and `npm install --prefix tests/judges`",
+    ),
 }
 
 

@@ -82,10 +82,26 @@ def test_a_card_says_all_that_is_known() -> None:
         assert "3 GitHub stars" in said
     for url in (paper.url, paper.pdf_url, paper.code_url, paper.project_url, paper.huggingface_url):
         assert f'href="{url}"' in written.html
-        assert f": {url}\n" in written.text
+        assert written.text.count(f"{url}\n") == 1
     for verb in (Verb.MORE, Verb.LESS):
         url = LINKS.feedback(days.READER.token, days.ISSUE, paper.id, verb)
         assert url not in written.html, "another reader's"
+
+
+def test_in_the_text_long_addresses_stand_at_its_end_by_number() -> None:
+    """Read aloud after each paper, they would drown the papers."""
+    papers, _, links = write(days.full_day()).text.partition("\nFURTHER LINKS\n")
+    assert "/feedback/" not in papers
+    for number, pick in enumerate(days.full_day().picks, 1):
+        card = pick.section is not Section.QUIETER
+        assert (f"\n{f'{number}.':<4}{pick.paper.title[:40]}" in papers) is card
+        assert (f"\n{f'{number}.':<4}{pick.paper.title[:40]}" in links) is card
+        assert pick.paper.url in papers
+        assert f"    PDF: {pick.paper.pdf_url}" in links or not card
+
+
+def test_without_further_links_there_is_no_heading_for_them() -> None:
+    assert "FURTHER LINKS" not in WITHOUT_WEB.write(days.digest_of(a_pick())).text
 
 
 def test_feedback_links_are_the_reader_s_own() -> None:
@@ -136,6 +152,33 @@ def test_a_card_kept_for_another_reader_shows_nothing_of_them() -> None:
 def test_a_reason_is_one_sentence(reasons: list[Reason], said: str) -> None:
     text = " ".join(write(a_digest(a_pick(reasons=tuple(reasons)))).text.split())
     assert said in text
+
+
+@pytest.mark.parametrize(
+    ("topic", "terms", "said"),
+    [
+        ("attention mechanisms", ["attention mechanism"], "It matches your topic “attention mechanisms”."),
+        ("attention mechanisms", ["Mechanisms", "attention"], "It matches your topic “attention mechanisms”."),
+        (
+            "attention mechanisms",
+            ["sparse attention", "key lookup"],
+            "It matches your topic “attention mechanisms” through “sparse attention”, “key lookup”.",
+        ),
+        (
+            "theory of mind in language models",
+            ["language models", "model", "a", "b", "c"],
+            "It matches your topic “theory of mind in language models” through “language models”, “a”, “b”.",
+        ),
+        ("theory of mind", ["Theory of Mind", "mind"], "It matches your topic “theory of mind”."),
+        ("3D", ["3d"], "It matches your topic “3D”."),
+        ("3D", ["Gaussian splats"], "It matches your topic “3D” through “Gaussian splats”."),
+        ("AI", ["aircraft"], "It matches your topic “AI” through “aircraft”."),
+        ("owls", [], "It matches your topic “owls”."),
+    ],
+)
+def test_a_reason_names_the_words_that_the_topic_does_not(topic: str, terms: list[str], said: str) -> None:
+    reason = Reason(ReasonKind.TOPIC, topic, tuple(terms))
+    assert said in " ".join(write(a_digest(a_pick(reasons=(reason,)))).text.split())
 
 
 def test_a_paper_without_reasons_gives_none() -> None:
@@ -247,7 +290,7 @@ def test_german_readers_read_german() -> None:
     assert '<html lang="de"' in written.html
     assert "Mittwoch, 4. Februar 2026" in written.html
     assert "FÜR DICH" in written.text
-    assert "Die Arbeit passt zu deinem Thema „attention mechanisms“" in " ".join(written.text.split())
+    assert "Die Arbeit passt durch „attention“ zu deinem Thema „attention mechanisms“" in " ".join(written.text.split())
     assert written.subject.endswith("und 11 weitere · 4. Feb.")
 
 

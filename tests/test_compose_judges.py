@@ -1,14 +1,11 @@
 """The HTML of the mails before judges from outside: the Nu Html Checker, and what caniemail knows of mail programs.
 
-They need Java, Node and `npm install --prefix tests/judges`; without, these tests are skipped, or fail where
-`DIGEST_REQUIRE` names `judges`.
+They need Java, Node and `npm install --prefix tests/judges`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,8 +13,9 @@ import pytest
 
 from tests.test_compose_looks import every_html
 
+pytestmark = pytest.mark.judges
+
 JUDGES = Path(__file__).parent / "judges"
-MODULES = JUDGES / "node_modules"
 
 OBSOLETE = (
     "attribute on the “table” element is obsolete",
@@ -40,17 +38,10 @@ UNKNOWN = {
 """What some mail program does not know, and what the reader then sees."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _judges_are_here() -> None:
-    if not (MODULES.is_dir() and shutil.which("node") and shutil.which("java")):
-        required = "judges" in os.environ.get("DIGEST_REQUIRE", "").split(",")
-        (pytest.fail if required else pytest.skip)("no judges; npm install --prefix tests/judges")
-
-
 def test_the_html_checker_finds_no_fault(tmp_path: Path) -> None:
     for name, html in every_html():
         (tmp_path / f"{name}.html").write_text(html, encoding="utf-8")
-    jar = MODULES / "vnu-jar" / "build" / "dist" / "vnu.jar"
+    jar = JUDGES / "node_modules" / "vnu-jar" / "build" / "dist" / "vnu.jar"
     command = ["java", "-jar", str(jar), "--format", "json", "--exit-zero-always", *map(str, tmp_path.glob("*.html"))]
     result = subprocess.run(command, capture_output=True, check=True)
     messages = [message["message"] for message in json.loads(result.stderr)["messages"]]

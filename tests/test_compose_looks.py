@@ -65,6 +65,17 @@ def test_text_stands_out_from_what_is_behind_it(name: str, scheme: str) -> None:
     assert contrast(colors[name]["color"], behind) >= 4.5
 
 
+def inverted(color: str) -> str:
+    """*color* as programs show it that turn light mails dark whatever these say of themselves."""
+    return "#" + "".join(f"{255 - int(color[i : i + 2], 16):02x}" for i in (1, 3, 5))
+
+
+@pytest.mark.parametrize("name", [name for name, colors in LIGHT.items() if "color" in colors])
+def test_text_stands_out_where_colours_are_inverted_by_force(name: str) -> None:
+    behind = LIGHT[name].get("background-color") or LIGHT["sheet"]["background-color"]
+    assert contrast(inverted(LIGHT[name]["color"]), inverted(behind)) >= 4.5
+
+
 def every_html() -> Iterator[tuple[str, str]]:
     for day, make in DAYS.items():
         yield day, WRITER.write(make()).html

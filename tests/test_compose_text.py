@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.compose.text import clean, few, fit, line, pieces, safe_url, shorten, width, wrap
+from digest.compose.text import clean, few, fit, line, pieces, safe_url, shorten, visible, width, wrap
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,10 @@ def test_width_counts_columns_of_a_terminal(text: str, columns: int) -> None:
 
 def test_a_cut_falls_between_words() -> None:
     assert fit("Attention Without Regret: Forgetting Tokens", 30) == "Attention Without Regret…"
+
+
+def test_a_long_compound_is_cut_at_its_hyphen() -> None:
+    assert fit("Towards Spatio-Temporal-Consistency-Preserving-Diffusion", 40) == "Towards Spatio-Temporal-Consistency…"
 
 
 def test_a_word_without_end_is_cut_inside() -> None:
@@ -39,6 +43,40 @@ def test_an_abstract_ends_with_a_sentence() -> None:
         "We test e.g. this, by A. Nother et al. in Fig. 3. It works. And a third sentence that is too long to fit here."
     )
     assert shorten(text, 70) == "We test e.g. this, by A. Nother et al. in Fig. 3. It works."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('We measure it well. On tests of belief ("where is the key?") it drops. So it is.', "We measure it well."),
+        ("We ask (Who knows? Nobody.) and answer it. Then we ask again.", "We ask (Who knows? Nobody.) and answer it."),
+        ("We ask “who knows? It is late.” Then we answer, at length and well.", "We ask “who knows? It is late.”"),
+        (
+            "We ask “who knows? It is late, and nobody is here. Nor are we, now.",
+            "We ask “who knows? It is late, and nobody is…",
+        ),
+        ("See Fig. 3 and Sec. 4, cf. Alg. 2. The rest is in the appendix.", "See Fig. 3 and Sec. 4, cf. Alg. 2."),
+        ("We show: 1. That it works. 2. That it is fast, and so on and on.", "We show: 1. That it works."),
+        ("We use 5 kinds (see App. A). All of them work, each in its own way.", "We use 5 kinds (see App. A)."),
+        (
+            "We ask why. e.g. nobody knows, and so on, and on, and on, and on, and on.",
+            "We ask why. e.g. nobody knows, and so on, and on…",
+        ),
+    ],
+)
+def test_a_shortened_abstract_stops_in_no_parenthesis_or_quotation(text: str, shown: str) -> None:
+    assert shorten(text, 50) == shown
+
+
+@given(st.text('ab .?!()[]"“”AB,', max_size=300), st.integers(5, 80))
+def test_a_shortened_text_is_a_whole_beginning_and_fits(text: str, columns: int) -> None:
+    short = shorten(text, columns)
+    assert width(short) <= columns
+    assert line(text).startswith(short.removesuffix("…").rstrip())
+    if short != line(text) and not short.endswith("…"):
+        assert short.count("(") <= short.count(")")
+        assert short.count("“") <= short.count("”")
+        assert short.count('"') % 2 == 0
 
 
 def test_chinese_sentences_end_without_a_blank() -> None:
@@ -111,6 +149,27 @@ def test_matching_words_are_found_as_words_longest_first() -> None:
     found = pieces("Attention to attentional language models", ["attention", "language", "language models"])
     assert [text for text, hit in found if hit] == ["Attention", "language models"]
     assert "".join(text for text, _ in found) == "Attention to attentional language models"
+
+
+def test_matching_words_in_a_row_are_one_mark() -> None:
+    found = pieces("A video diffusion-model for videos, video", ["video", "model", "diffusion", "vid"])
+    assert [text for text, hit in found if hit] == ["video diffusion-model", "video"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "marked"),
+    [
+        (["attention mechanisms"], {"attention", "mechanisms"}),
+        (["sparse keys", "attention"], {"sparse keys", "attention"}),
+        (["theory of mind"], {"theory", "mind"}),
+        ([], set()),
+    ],
+)
+def test_a_phrase_that_does_not_stand_in_what_is_shown_is_marked_by_its_words(
+    terms: list[str], marked: set[str]
+) -> None:
+    """It stood in the abstract, and the summary is shown instead."""
+    assert visible("Attention Is Mostly Silence\nSparse keys are enough.", terms) == marked
 
 
 def test_one_author_is_never_left_as_one_more() -> None:

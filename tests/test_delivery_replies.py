@@ -79,6 +79,7 @@ def meaning(phase: Phase, reply: str) -> str:
         # our fault, never the reader's
         (Phase.RCPT, "554 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.spamhaus.org", OURS),
         (Phase.RCPT, "554 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", OURS),
+        (Phase.RCPT, "550 5.1.1 <a@b.org>: undeliverable address: host mx blocked using zen.spamhaus.org", OURS),
         (Phase.RCPT, "554 5.7.1 <ada@example.org>: Relay access denied", OURS),
         (Phase.RCPT, "550 relaying denied", OURS),
         (Phase.RCPT, "550 5.1.8 <b@b.example>: Sender address rejected: Domain not found", OURS),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from digest.errors import SettingsError
 from digest.models import DeliveryState, Listing, Profile, Signal, SubscriberState
-from digest.store import Beginning, Learned, Outcome, Run, Store, open_store, rehearsal, schema
+from digest.store import Asked, Beginning, Learned, Letter, Outcome, Returned, Run, Store, open_store, rehearsal, schema
 from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ def use_everything(store: Store) -> None:
     store.deliveries.mark([], [Outcome(claim.id, DeliveryState.SENT, NOON)], "me")
     store.sources.record("arxiv", NOON, NOON, "")
     store.sources.put("https://example.org", '"1"', "")
-    store.sources.reserve("arxiv", 3.0, 1000.0)
+    store.rates.reserve("arxiv", 3.0, 1000.0)
+    store.bounces.add(ada.token, Returned(NOON, "soft"))
+    for name in ("di", "ed"):
+        store.signups.ask(name, Profile(f"{name}@example.org"), Asked("192.0.2.0/24", "yes"), NOON)
+    store.readers.confirm("di", "192.0.2.0/24", NOON, lambda p: Letter("welcome", p.token, p.email, NOON))
+    store.suppressions.add("token", "not me", NOON)
+    store.census.take(NOON.date())
     store.facts.put({"roster": "a1"})
     store.runs.add(Run(NOON, NOON, {}))
     store.runs.keep_statistics(Learned(NOON, 1, b"\0"))

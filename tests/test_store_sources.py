@@ -76,21 +76,21 @@ def test_validators_are_kept_by_address(store: Store) -> None:
 
 
 def test_requests_are_spaced(store: Store) -> None:
-    assert [store.sources.reserve("arxiv", 3.0, now) for now in (1000.0, 1000.0, 1001.0)] == [0.0, 3.0, 5.0]
-    assert store.sources.reserve("arxiv", 3.0, 2000.0) == 0.0, "a quiet time gives no credit"
-    assert store.sources.reserve("arxiv", 3.0, 2000.0) == 3.0
-    assert store.sources.reserve("huggingface", 3.0, 2000.0) == 0.0, "limits do not share"
+    assert [store.rates.reserve("arxiv", 3.0, now) for now in (1000.0, 1000.0, 1001.0)] == [0.0, 3.0, 5.0]
+    assert store.rates.reserve("arxiv", 3.0, 2000.0) == 0.0, "a quiet time gives no credit"
+    assert store.rates.reserve("arxiv", 3.0, 2000.0) == 3.0
+    assert store.rates.reserve("huggingface", 3.0, 2000.0) == 0.0, "limits do not share"
 
 
 def test_a_burst_may_come_at_once(store: Store) -> None:
-    waits = [store.sources.reserve("relay", 2.0, 1000.0, burst=6.0) for _ in range(6)]
+    waits = [store.rates.reserve("relay", 2.0, 1000.0, burst=6.0) for _ in range(6)]
     assert waits == [0.0, 0.0, 0.0, 0.0, 2.0, 4.0]
-    assert store.sources.reserve("relay", 2.0, 5000.0, burst=6.0) == 0.0
+    assert store.rates.reserve("relay", 2.0, 5000.0, burst=6.0) == 0.0
 
 
 def events(store: Store) -> list[float]:
     """When each of 20 events may happen."""
-    return [(now := time.time()) + store.sources.reserve("arxiv", 3.0, now) for _ in range(20)]
+    return [(now := time.time()) + store.rates.reserve("arxiv", 3.0, now) for _ in range(20)]
 
 
 def events_of_a_process(url: str) -> list[float]:

@@ -22,16 +22,25 @@ if TYPE_CHECKING:
 @at_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
 @click.option("--open", "open_", is_flag=True, help="Show the HTML in the browser.")
+@click.option("--watch", is_flag=True, help="Serve it as a page that follows your changes to the templates.")
 @json_option
-def preview(email: str | None, *, at: datetime | None, out: Path | None, open_: bool, as_json: bool) -> None:
+def preview(
+    email: str | None, *, at: datetime | None, out: Path | None, open_: bool, watch: bool, as_json: bool
+) -> None:
     """Show exactly the message that would go to EMAIL (the first subscriber if left out), changing nothing.
 
     \b
         digest preview ada@example.org --open
         digest preview ada@example.org --at 2026-02-04T07:00 --out out/
+        digest preview --watch --open
     """
     from digest import app
 
+    if watch:
+        if out or as_json:
+            raise click.UsageError("--watch serves a page; it goes with neither --out nor --json")
+        _watch(email, at, open_=open_)
+        return
     with progress() as report_progress:
         shown = app.preview(load(), email, app.clock_at(at), report_progress)
     files = _write(shown, out) if out or open_ else {}
@@ -91,6 +100,20 @@ def status(*, as_json: bool) -> None:
         click.secho(heading, bold=True)
         for line in lines:
             click.echo(f"  {line}")
+
+
+def _watch(email: str | None, at: datetime | None, *, open_: bool) -> None:
+    from digest import app, inbox, watching
+
+    settings = load()
+    with progress() as report_progress:
+        digest, _ = app.picked(settings, email, app.clock_at(at), report_progress)
+    folder = (settings.home / "templates" / "mail").absolute()
+    with watching.running(settings, digest) as address:
+        click.echo(f"The mail follows {folder} at {address} (Ctrl-C ends)")
+        if open_:
+            click.launch(address)
+        inbox.wait_for_the_end()
 
 
 def _explained(found: Explanation) -> Iterator[str]:
@@ -177,6 +200,7 @@ def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
         "Sources": sources or ["never read"],
         "Last pass": [found["last_run"] or "none yet"],
         "Deliveries": pairs(found["deliveries"]),
+        "Came back in 30 days": [*pairs(found["returned"]), f"addresses never written to: {found['suppressed']}"],
         "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],
         "Roster": found["roster"],
         "Store": pairs(found["store"]),

@@ -6,7 +6,10 @@ import click
 
 from digest.cli.common import echo_json, json_option, load
 
-STATES = ("planned", "claimed", "in_data", "deferred", "unknown", "sent", "failed", "expired", "cancelled", "empty")
+STATES = (
+    *("planned", "claimed", "in_data", "deferred", "unknown", "sent", "failed"),
+    *("expired", "suppressed", "cancelled", "empty"),
+)
 
 
 @click.group()

@@ -109,6 +109,20 @@ def remove(email: str) -> None:
     click.echo(f"{email} is removed")
 
 
+@subscribers.command()
+@click.argument("email")
+def allow(email: str) -> None:
+    """Write to EMAIL again, which was given up because mail came back. Who complained or left stays away.
+
+    \b
+        digest subscribers allow ada@example.org
+    """
+    from digest import app
+
+    app.allow_person(load(), email)
+    click.echo(f"{email} is written to again")
+
+
 @subscribers.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_(file: Path) -> None:

@@ -8,6 +8,7 @@ harmless; `quoted` encodes what is shared only once.
 
 from digest.compose.links import Expired, Forged, Link, Links, Purpose, Verb
 from digest.compose.render import template_folder
+from digest.compose.sheet import Sheet
 from digest.compose.site import Site
 from digest.compose.writer import Writer, Written
 
@@ -17,6 +18,7 @@ __all__ = [
     "Link",
     "Links",
     "Purpose",
+    "Sheet",
     "Site",
     "Verb",
     "Writer",

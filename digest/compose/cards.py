@@ -19,7 +19,7 @@ from digest.compose import sentences
 from digest.compose.links import Links, Verb
 from digest.compose.quoted import Quoted, quoted
 from digest.compose.render import Templates
-from digest.compose.text import few, fit, line, pieces, safe_url, shorten, wrap
+from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
 from digest.compose.words import Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
@@ -27,6 +27,8 @@ KEPT = 2048
 """Cards in memory, about 8 KB each: several days of papers in several languages."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
+INDENT = "    "
+"""Of a card in the text part, before all but its first line, which has its number there."""
 _SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
 
 
@@ -45,7 +47,7 @@ _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The variable `card` of the templates; `reason`, `more` and `less` hold slots there."""
+    """The variable `card` of the templates; `number`, `reason`, `more` and `less` hold slots there."""
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
@@ -58,6 +60,8 @@ class Card:
     links: tuple[tuple[str, str], ...]
     """Label and address."""
     thumbnail: str
+    number: str
+    """Its place in the mail, "3.", four columns wide; for the text part, whose links are at its end."""
     reason: str
     more: str
     less: str
@@ -79,6 +83,8 @@ class Rendered:
 
     html: tuple[Quoted | str, ...]
     text: tuple[Quoted | str, ...]
+    links: tuple[Quoted | str, ...]
+    """For the end of the text part; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,10 @@ class Entry:
         """Lines of at most 72 columns, but for addresses."""
         return [] if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
 
+    def links(self, form: Form) -> list[Quoted]:
+        """For the end of the text part; empty also for a one-liner, which has its one link with it."""
+        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.text_slots)
+
 
 class Cards:
     """Writes cards.
@@ -123,10 +133,12 @@ class Cards:
         self._rendered = lru_cache(KEPT)(self._render)
         self._reasons = lru_cache(KEPT)(_said)
 
-    def entry(self, digest: Digest, pick: Pick, words: Words) -> Entry:
-        """One pick of one digest, to be written in any form."""
+    def entry(self, digest: Digest, number: int, words: Words) -> Entry:
+        """The pick with that *number* in the digest, from 0, to be written in any form."""
+        pick = digest.picks[number]
         reason = self._reasons(pick.reasons, words)
         slots = self._feedback(digest, pick) if self._votes(pick.paper) else {}
+        slots["number"] = _place(number + 1)
         # nothing of the reader may enter the key but the words to mark
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
@@ -146,27 +158,30 @@ class Cards:
         }
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
-        card = self._card(pick, terms, has_reason, form, words)
-        name = "mail/digest/line" if form is Form.LINE else "mail/digest/card"
-        return Rendered(
-            *(
-                split(self._templates.render(f"{name}.{kind}", words, {"card": card}).strip("\n"))
-                for kind in ("html", "txt")
-            )
-        )
+        card = self.card(pick, terms, has_reason, form, words)
+        name = "line" if form is Form.LINE else "card"
+        return Rendered(*(self._piece(file, card, words) for file in (f"{name}.html", f"{name}.txt", "links.txt")))
 
-    def _card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+    def _piece(self, file: str, card: Card, words: Words) -> tuple[Quoted | str, ...]:
+        return split(self._templates.render(f"mail/digest/{file}", words, {"card": card}).strip("\n"))
+
+    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+        """The variable `card` for one pick, with open slots for what depends on the reader."""
         paper = pick.paper
-        title, summary = _COLUMNS[form]
+        columns = _COLUMNS[form]
+        title = fit(line(paper.title), columns[0]) or words.gettext("Untitled")
+        summary = shorten(paper.tldr or paper.abstract, columns[1])
+        marks = visible(f"{title}\n{summary}", terms)
         return Card(
-            title=pieces(fit(line(paper.title), title) or words.gettext("Untitled"), terms),
+            title=pieces(title, marks),
             url=safe_url(paper.url) or safe_url(paper.huggingface_url) or safe_url(paper.pdf_url),
-            summary=pieces(shorten(paper.tldr or paper.abstract, summary), terms),
+            summary=pieces(summary, marks),
             authors=_byline(paper, words),
             where=_where(pick, words),
             signals=tuple(sentences.signals(pick.signal, words)),
             links=_links(paper, words),
             thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
+            number=slot("number"),
             reason=slot("reason") if has_reason else "",
             more=slot("more") if self._votes(paper) else "",
             less=slot("less") if self._votes(paper) else "",
@@ -176,7 +191,12 @@ class Cards:
 def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
     sentence = sentences.reason(reasons, words)
     terms = frozenset(term for reason in reasons for term in reason.terms)
-    return Said(quoted(escape(sentence)), quoted(wrap(sentence, 72, "  ")), terms)
+    return Said(quoted(escape(sentence)), quoted(wrap(sentence, 72, INDENT)), terms)
+
+
+@lru_cache
+def _place(number: int) -> Quoted:
+    return quoted(f"{number}.".ljust(len(INDENT)))
 
 
 def _byline(paper: Paper, words: Words) -> str:
@@ -218,7 +238,7 @@ def slot(name: str) -> Markup:
 def split(rendered: str) -> tuple[Quoted | str, ...]:
     """Rendered text as stretches, with the names of slots between them."""
     parts = re.split(f"{_SLOT}([a-z0-9]+){_SLOT}", rendered)
-    return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts))
+    return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts) if part)
 
 
 def _fill(rendered: tuple[Quoted | str, ...], slots: Mapping[str, Quoted]) -> list[Quoted]:

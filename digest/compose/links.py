@@ -29,6 +29,8 @@ class Purpose(enum.StrEnum):
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     WEBVIEW = "issue"
+    ARCHIVE = "archive"
+    """All that can only be read: past issues, the reading list, the feed."""
     FEEDBACK = "feedback"
     NOT_ME = "not-me"
     BOUNCE = "bounce"
@@ -103,6 +105,10 @@ class Links:
     def webview(self, token: str, issue: date) -> str:
         """One digest as a page."""
         return self._url(Purpose.WEBVIEW, token, issue.isoformat())
+
+    def archive(self, token: str) -> str:
+        """All issues, the reading list and the feed of one reader; it changes nothing, and feed readers keep it."""
+        return self._url(Purpose.ARCHIVE, token)
 
     def feedback(self, token: str, issue: date, paper_id: str, verb: Verb) -> str:
         """One word about one paper of an issue."""

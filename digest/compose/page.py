@@ -53,39 +53,46 @@ class Page:
         Raises:
             SettingsError: a template is wrong, or too large even without papers.
         """
-        entries = [self.cards.entry(self.digest, pick, self.words) for pick in self.digest.picks]
+        entries = [self.cards.entry(self.digest, number, self.words) for number in range(len(self.digest.picks))]
         forms = [Form.LINE if pick.section is Section.QUIETER else Form.FULL for pick in self.digest.picks]
         cards = [entry.html(form) for entry, form in zip(entries, forms, strict=True)]
         frame = self._frame("html", forms)
         if (excess := _size(frame, cards) - BUDGET) > 0:
             _shrink(entries, forms, cards, excess + _SLACK)
             frame = self._frame("html", forms)
-        html = _filled(frame, cards)
+        html = _filled(frame, _named("card", cards))
         if html.size > BUDGET:
             raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
-        texts = [entry.text(form) for entry, form in zip(entries, forms, strict=True)]
-        return html, _filled(self._frame("txt", forms), texts)
+        return html, self._text(entries, forms)
 
-    def _frame(self, kind: str, forms: Sequence[Form]) -> str:
+    def _text(self, entries: Sequence[Entry], forms: Sequence[Form]) -> Quoted:
+        cards = _named("card", [entry.text(form) for entry, form in zip(entries, forms, strict=True)])
+        links = _named("links", [entry.links(form) for entry, form in zip(entries, forms, strict=True)])
+        frame = self._frame("txt", forms, links=[slot(name) for name, content in links.items() if content])
+        return _filled(frame, cards | links)
+
+    def _frame(self, kind: str, forms: Sequence[Form], **more: Any) -> str:
         """The page with a slot for each card: cards enter after the templates are done, encoded already."""
         parts = [part for section in Section if (part := self._part(section, forms))]
-        papers = {"parts": parts, "left_out": forms.count(Form.GONE)}
+        papers = {"parts": parts, "left_out": forms.count(Form.GONE), **more}
         return tidy(self.templates.render(f"mail/digest/body.{kind}", self.words, {**self.values, **papers}))
 
     def _part(self, section: Section, forms: Sequence[Form]) -> Part | None:
-        here = [(form, slot(str(i))) for i, form in enumerate(forms) if self.digest.picks[i].section is section]
+        here = [(form, slot(f"card{i}")) for i, form in enumerate(forms) if self.digest.picks[i].section is section]
         cards = tuple(card for form, card in here if form < Form.LINE)
         lines = tuple(card for form, card in here if form is Form.LINE)
-        return Part(section.value, self._title(section), cards, lines) if cards or lines else None
+        return Part(section.value, section_title(section, self.words), cards, lines) if cards or lines else None
 
-    def _title(self, section: Section) -> str:
-        match section:
-            case Section.FOR_YOU:
-                return self.words.gettext("For you")
-            case Section.TRENDING:
-                return self.words.gettext("Trending")
-            case Section.QUIETER:
-                return self.words.gettext("Also new")
+
+def section_title(section: Section, words: Words) -> str:
+    """The heading of a section."""
+    match section:
+        case Section.FOR_YOU:
+            return words.gettext("For you")
+        case Section.TRENDING:
+            return words.gettext("Trending")
+        case Section.QUIETER:
+            return words.gettext("Also new")
 
 
 def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[list[Quoted]], excess: int) -> None:
@@ -104,10 +111,15 @@ def _size(frame: str, cards: Sequence[Sequence[Quoted]]) -> int:
     return len(frame.encode()) + sum([stretch.size for card in cards for stretch in card])
 
 
-def _filled(frame: str, cards: Sequence[Sequence[Quoted]]) -> Quoted:
+def _named(kind: str, contents: Sequence[list[Quoted]]) -> dict[str, list[Quoted]]:
+    """What belongs into which slot."""
+    return {f"{kind}{i}": content for i, content in enumerate(contents)}
+
+
+def _filled(frame: str, contents: Mapping[str, list[Quoted]]) -> Quoted:
     stretches: list[Quoted] = []
     for part in split(frame):
-        stretches += cards[int(part)] if isinstance(part, str) else (part,)
+        stretches += contents[part] if isinstance(part, str) else (part,)
     return join(stretches)
 
 

@@ -65,7 +65,7 @@ class Templates:
             raise SettingsError(f"{error.name}: there is no such template in {self._loader.places}") from error
         except TemplateSyntaxError as error:
             raise SettingsError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from error
-        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
             raise SettingsError(f"{self._place(error, name)}: {error}") from error
 
     def _new_environment(self, words: Words) -> Environment:

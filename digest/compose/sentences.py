@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from math import ceil
@@ -23,7 +24,7 @@ def source_name(source: str) -> str:
 
 def reason(reasons: Sequence[Reason], w: Words, most: int = 2) -> str:
     """The strongest *reasons* as one sentence; empty where there are none."""
-    topics = tuple(r.subject for r in reasons if r.kind is ReasonKind.TOPIC and r.subject)[:2]
+    topics = tuple(r for r in reasons if r.kind is ReasonKind.TOPIC and r.subject)[:2]
     said: dict[ReasonKind, str] = {}
     for each in reasons:
         if each.kind not in said and len(said) < most:
@@ -33,7 +34,7 @@ def reason(reasons: Sequence[Reason], w: Words, most: int = 2) -> str:
     return w.gettext("It %(reasons)s.") % {"reasons": w.both(tuple(said.values()))}
 
 
-def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
+def _predicate(reason: Reason, topics: Sequence[Reason], w: Words) -> str:
     match reason.kind:
         case ReasonKind.TOPIC:
             return _topics(topics, w)
@@ -51,12 +52,48 @@ def _predicate(reason: Reason, topics: Sequence[str], w: Words) -> str:
     return texts[reason.kind] % {"subject": fit(line(reason.subject), 90)}
 
 
-def _topics(topics: Sequence[str], w: Words) -> str:
-    quoted = tuple(w.gettext("“%(phrase)s”") % {"phrase": fit(line(topic), 60)} for topic in topics)
+def _topics(topics: Sequence[Reason], w: Words) -> str:
+    quoted = tuple(_in_quotes(topic.subject, w) for topic in topics)
     if not quoted:
         return w.gettext("matches your interests")
+    if len(topics) == 1 and (terms := _telling(topics[0])):
+        text = w.gettext("matches your topic %(topic)s through %(terms)s")
+        return text % {"topic": quoted[0], "terms": ", ".join(_in_quotes(term, w) for term in terms)}
     text = w.ngettext("matches your topic %(topics)s", "matches your topics %(topics)s", len(quoted))
     return text % {"topics": w.both(quoted)}
+
+
+def _telling(topic: Reason, most: int = 3) -> tuple[str, ...]:
+    """The words of the paper that matched, the strongest first, where they are not simply those of the topic.
+
+    None where they hold every word of the topic; a part of them or other words are worth saying.
+    """
+    wanted, found = _stems(topic.subject), [(term, _stems(term)) for term in topic.terms]
+    if all(any(_alike(each, stem) for _, stems in found for stem in stems) for each in wanted):
+        return ()
+    named: list[str] = []
+    said: list[str] = []
+    for term, stems in found:
+        if len(named) < most and not all(any(_alike(stem, each) for each in said) for stem in stems):
+            named.append(term)
+            said += stems
+    return tuple(named)
+
+
+def _stems(phrase: str) -> list[str]:
+    """Its words, but for the short ones between them ("of", "for")."""
+    words = re.findall(r"\w+", phrase.casefold())
+    return [word for word in words if len(word) > 3] or words
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two words differ in their ends only: "mechanism" and "mechanisms"."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer.startswith(shorter) if len(shorter) > 3 else longer == shorter
+
+
+def _in_quotes(phrase: str, w: Words) -> str:
+    return w.gettext("“%(phrase)s”") % {"phrase": fit(line(phrase), 60)}
 
 
 def _trending(reason: Reason, w: Words) -> str:

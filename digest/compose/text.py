@@ -26,9 +26,18 @@ _HARMFUL = re.compile(
 # Latin, Greek, Cyrillic letters and typographic signs: one column each, known without asking letter by letter
 _NARROW = re.compile("[\x00-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]*")
 _ABBREVIATED = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|et al|etc|resp|approx|Fig|Figs|Eq|Eqs|Sec|Tab|No|Dr|Prof|St)|\b[A-Z])\.$"
+    r"(?:\b(?:e\.g|i\.e|i\.i\.d|w\.r\.t|a\.k\.a|cf|vs|viz|et al|etc|resp|approx|ca|incl|Figs?|Eqs?|Secs?|Sect|Tabs?"
+    r"|Refs?|Alg|Thm|Def|App|Ch|Vol|pp?|No|Nos|Dr|Mr|Mrs|Ms|Prof|St|Jr|Inc|Ltd)|\b[A-Z]"
+    r"|(?:^|[:;,] |[a-z]{5}\. )\(?\d)\.$"
 )
-_SENTENCE = re.compile(r"[.!?…]['\"”’)\]]*(?=\s)|[。！？]")
+# a sentence goes on in small letters: "the key?") drops to 40%"
+_SENTENCE = re.compile(r"[.!?…]['\"”’)\]]*(?=\s+(?P<next>\S))|[。！？]")
+_QUOTED = '"“„«'
+# what is said in passing, one level deep; what never closes, goes on to the end
+_ASIDE = re.compile(
+    r"[(（](?:[^()（）]|[(（][^()（）]*[)）])*(?:[)）]|\Z)|\[[^]]*(?:]|\Z)|\"[^\"]*(?:\"|\Z)"
+    r"|“[^”]*(?:”|\Z)|„[^“”]*(?:[“”]|\Z)|«[^»]*(?:»|\Z)|「[^」]*(?:」|\Z)"
+)
 
 
 def clean(text: str) -> str:
@@ -53,9 +62,9 @@ def fit(text: str, columns: int) -> str:
     if _fits(text, columns):
         return text
     kept = _prefix(text[: _LETTERS * columns], columns - 1)
-    at_word = kept.rpartition(" ")[0]
-    if len(kept) < len(text) and text[len(kept)] != " " and len(at_word) > len(kept) // 2:
-        kept = at_word
+    if len(kept) < len(text) and text[len(kept)] != " ":
+        at_word = max(kept.rfind(" "), kept.rfind("-") if kept.rfind(" ") <= len(kept) // 2 else -1)
+        kept = kept[:at_word] if at_word > len(kept) // 2 else kept
     return kept.rstrip(" ,;:.–—-") + "…" if columns > 0 else ""
 
 
@@ -64,6 +73,7 @@ def shorten(text: str, columns: int) -> str:
     text = line(text)
     if _fits(text, columns):
         return text
+    text = text[: _LETTERS * columns + 1]
     ends = [end for end in _sentence_ends(text) if _fits(text[:end], columns)]
     if not ends or ends[-1] * 3 < columns:
         return fit(text, columns)
@@ -94,12 +104,24 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
 
 
 def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:
-    """*text* in pieces, each with whether it is one of *terms* standing as a word; the first *most* of those count."""
-    pattern = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
-    if not pattern:
+    """*text* in pieces, each with whether it is one of *terms* standing as a word, or several in a row.
+
+    The first *most* of those count.
+    """
+    any_of = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
+    if not any_of:
         return ((text, False),)
-    parts = re.split(rf"(?i)(?<!\w)({pattern})(?!\w)", text, maxsplit=most)
+    parts = re.split(rf"(?i)(?<!\w)((?:{any_of})(?:[ -](?:{any_of}))*)(?!\w)", text, maxsplit=most)
     return tuple((part, bool(i % 2)) for i, part in enumerate(parts) if part)
+
+
+def visible(text: str, terms: Iterable[str]) -> frozenset[str]:
+    """What to mark in *text* for *terms*: each as it is, or where it does not stand there, its longer words."""
+    found = set()
+    for term in terms:
+        stands = any(hit for _, hit in pieces(text, [term]))
+        found |= {term} if stands else {word for word in term.split() if len(word) > 3}
+    return frozenset(found)
 
 
 def safe_url(url: str) -> str:
@@ -144,9 +166,18 @@ def _prefix(text: str, columns: int) -> str:
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
+    """Where one may stop: behind a sentence, but within no parenthesis or quotation, and behind no abbreviation."""
+    asides = [found.span() for found in _ASIDE.finditer(text)]
     for found in _SENTENCE.finditer(text):
-        if not _ABBREVIATED.search(text[: found.start() + 1][-12:]):
+        goes_on = (found["next"] or "").islower() or _ABBREVIATED.search(text[: found.start() + 1][-12:])
+        if not goes_on and not any(_within(text, found.span(), aside) for aside in asides):
             yield found.end()
+
+
+def _within(text: str, end: tuple[int, int], aside: tuple[int, int]) -> bool:
+    """Whether a sentence's *end* belongs to an *aside*; a full stop before closing quotes ends the outer one too."""
+    closing = text[end[0]] == "." and end[1] == aside[1] and text[aside[0]] in _QUOTED
+    return aside[0] < end[0] < aside[1] and not closing
 
 
 def _breakable(text: str, room: int) -> Iterator[str]:

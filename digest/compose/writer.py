@@ -16,6 +16,7 @@ from digest.compose.message import ascii_domain, assemble, mailbox
 from digest.compose.page import Page, tidy
 from digest.compose.quoted import quoted
 from digest.compose.render import Templates
+from digest.compose.sheet import Sheet, sheet
 from digest.compose.site import Site
 from digest.compose.text import fit, line
 from digest.compose.words import Words, words
@@ -73,6 +74,10 @@ class Writer:
         headers += digest_mail(self._site, self._links, digest)
         data = assemble(headers, text, html, self._boundary(identity))
         return Written(subject, html.text, text.text, message_id, self._message(reader.token, reader.email, data))
+
+    def sheet(self, digest: Digest) -> Sheet:
+        """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
+        return sheet(digest, self._cards, self._links, words(digest.subscriber.profile.language))
 
     def mail(self, kind: str, to: Subscriber | str, *, at: datetime, language: str = "en", **values: Any) -> Message:
         """A mail that is no digest, from the templates in `mail/<kind>/`.

@@ -99,8 +99,15 @@ RULES = (
     Rule(
         Verdict.OURS,
         "5..",
+        text=r"spamhaus|(dns|r)bl\b|blocked using",
+        phases=MESSAGE,
+        source="Postfix may quote a blocklist behind 5.1.1 (undeliverable address: ... blocked using zen.spamhaus.org)",
+    ),
+    Rule(
+        Verdict.OURS,
+        "5..",
         "",
-        r"spamhaus|block ?list|black ?list|(host|client|ip|sender)\b.{0,60} blocked|unable to relay"
+        r"block ?list|black ?list|(host|client|ip|sender)\b.{0,60} blocked|unable to relay"
         r"|relay(ing)? (access )?(is )?(denied|not permitted)",
         source="the same, from servers without RFC 2034",
     ),

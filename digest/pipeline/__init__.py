@@ -3,19 +3,23 @@
 * `pull`    asks every source for what is new and keeps it; a source that is down is recorded, the others go on
 * `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
 * `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
+* `incoming` takes what comes back: bounces and complaints, and when to stop writing to an address
 
 Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
 """
 
 from digest.pipeline.deliver import Delivered, deliver
+from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, Worked, refresh, run, synchronise, work
 from digest.store import EVERYBODY, Share
 
 __all__ = [
     "EVERYBODY",
+    "GIVEN_UP",
     "Delivered",
     "Parts",
     "Planned",
@@ -25,6 +29,7 @@ __all__ = [
     "Report",
     "Roster",
     "Share",
+    "Turns",
     "Worked",
     "deliver",
     "digest_for",

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from digest.delivery import Transport
+from digest.delivery.bounces import Bounce, BounceKind
 from digest.delivery.replies import retry_delay
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault, SettingsError
 from digest.models import DeliveryState, Message
+from digest.pipeline.incoming import bounced
 from digest.pipeline.ledger import Ledger, LostClaim
 from digest.pipeline.parts import Parts
 from digest.store import Beginning, Claim, Outcome
@@ -100,8 +102,13 @@ class _Run:
         now = self._parts.clock()
         if self._stop.is_set():
             outcome = Outcome(claim.id, DeliveryState.PLANNED, now, "not tried", ready_at=now)
+        elif claim.suppressed:
+            outcome = Outcome(claim.id, DeliveryState.SUPPRESSED, now, "the address must not be written to")
         elif not claim.allowed:
             outcome = Outcome(claim.id, DeliveryState.CANCELLED, now, "the subscriber left or paused")
+        elif wait := self._parts.turns.wait(claim.digest.subscriber.email):
+            ready = now + timedelta(seconds=wait)
+            outcome = Outcome(claim.id, DeliveryState.DEFERRED, now, "waits for its turn", ready_at=ready)
         else:
             outcome = self._send(transport, claim)
         self._ledger.finish(outcome)
@@ -147,6 +154,9 @@ class _Run:
         match error:
             case Refused():
                 state, ready = DeliveryState.FAILED, None
+                if error.address_is_dead:
+                    said = Bounce(BounceKind.HARD, status=error.enhanced, text=str(error))
+                    bounced(self._parts, claim.digest.subscriber.token, said)
             case Ambiguous():
                 again = self._parts.settings.unknown == "resend" and claim.resends == 0
                 state, ready = DeliveryState.UNKNOWN, _later(now, claim, None) if again else None

@@ -9,6 +9,7 @@ from datetime import datetime
 from digest.compose import Writer
 from digest.delivery import Transport
 from digest.models import Paper
+from digest.pipeline.rates import Turns
 from digest.settings import Settings
 from digest.sources import Client, Source
 from digest.store import Store
@@ -38,6 +39,7 @@ class Parts:
     look_up: LookUp
     writer: Writer
     transports: Callable[[], Transport]
+    turns: Turns
     sign: Callable[[bytes, datetime], bytes] | None
     """Adds a DKIM signature made at that moment; None where the relay signs."""
     owner: str

@@ -109,6 +109,7 @@ def plan(parts: Parts, share: Share = EVERYBODY) -> Planned:
     """Plan an issue for everybody of *share* who is due; safe to repeat, and to run in many processes."""
     now, report = parts.clock(), Planned()
     reading: Reading | None = None
+    parts.store.suppressions.stop_due(now)
     while people := parts.store.subscribers.due(now, BLOCK, share):
         reading = reading or read_day(parts)
         _plan_block(reading, people, report)

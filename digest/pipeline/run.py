@@ -160,8 +160,10 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
 
 def _worth_pulling(parts: Parts, now: datetime) -> bool:
     due = parts.store.subscribers.next_due_at()
-    if due is None:
+    if due is None and not parts.settings.web:  # pages show what is trending before anybody subscribes
         return False
     records = parts.store.sources.records()
     attempts = [records[s.name].attempted_at for s in parts.sources if s.name in records]
-    return due <= now or len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts)
+    if len(attempts) < len(parts.sources) or any(at is None or now - at >= REFRESH for at in attempts):
+        return True
+    return due is not None and due <= now

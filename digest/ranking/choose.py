@@ -19,7 +19,7 @@ from digest.models import Section
 from digest.ranking.names import find
 from digest.ranking.pool import Pool
 from digest.ranking.profiles import Profile, Reader
-from digest.ranking.scoring import FLOOR, Scores, score
+from digest.ranking.scoring import Scores, floors, score
 from digest.ranking.text import Floats, bag_of
 from digest.ranking.views import Views
 
@@ -85,7 +85,7 @@ def ranked(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -
     allowed = np.ones((len(readers), len(pool)), bool)
     for row, reader in enumerate(readers):
         apply_rules(pool, reader, allowed[row])
-    eligible = allowed & ((scores.relevance >= FLOOR) | scores.author | _by_category(readers, scores))
+    eligible = allowed & ((scores.relevance >= floors(pool)) | scores.author | _by_category(readers, scores))
     return Ranked(scores, allowed, eligible, _shortlist(pool, readers, profiles, scores, eligible))
 
 

@@ -16,7 +16,18 @@ from digest.ranking.choose import Choice, Ranked, Turn, Verdict, choices, ranked
 from digest.ranking.names import find
 from digest.ranking.pool import Pool, Wording
 from digest.ranking.profiles import Facet, Profile, Reader
-from digest.ranking.scoring import AUTHOR, CATEGORY, DISLIKE, FLOOR, HEAT, RELEVANCE, STALE, STALENESS, facet_values
+from digest.ranking.scoring import (
+    AUTHOR,
+    CATEGORY,
+    DISLIKE,
+    FLOOR,
+    HEAT,
+    RELEVANCE,
+    STALE,
+    STALENESS,
+    facet_values,
+    floors,
+)
 from digest.ranking.text import Floats, Ids
 
 SHOWN = 6
@@ -239,6 +250,7 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
         section=section,
         rank=int(better.sum()) + 1 if block.eligible[0, number] else 0,
         relevance=float(block.scores.relevance[0, number]),
+        floor=float(floors(pool)[number]),
         total=float(total[number]),
         parts=_parts(pool, block, profile, number),
         interests=_interests(pool, profile, number),

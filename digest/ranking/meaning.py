@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from digest.models import Paper
+from digest.models import Paper, ReasonKind
 from digest.ranking.profiles import SHRINK, Facet, Reader
 from digest.ranking.statistics import unit
 from digest.ranking.text import Floats
 
-SHARE = 0.4
-"""Of the embedding in the value of a facet."""
+SHARE, FEW_LIKES = 0.4, 0.3
+"""Of the embedding in the value of a facet; and how much more where all that is known is one liked paper."""
 USUAL = 0.1
 """Spread of the likeness of ordinary papers, leaned on where a day's papers are few."""
 
@@ -60,7 +61,8 @@ class Meanings:
         spread = np.sqrt((alike.var(axis=1) * papers + USUAL**2 * SHRINK) / (papers + SHRINK))
         standard = (alike - alike.mean(axis=1, keepdims=True)) / spread[:, None]
         known = np.outer(directions.any(axis=1), self.rows.any(axis=1))
-        return np.asarray(np.where(known, (1 - SHARE) * values + SHARE * standard, values).round(4), np.float32)
+        share = np.array([_share(f) for f in facets])[:, None]
+        return np.asarray(np.where(known, (1 - share) * values + share * standard, values).round(4), np.float32)
 
     def _direction(self, facet: Facet, reader: Reader) -> Floats:
         """Where the facet points: its phrase and its liked papers, the latter as much as they speak of it."""
@@ -73,3 +75,9 @@ class Meanings:
         if known:
             direction += max(facet.likes) * unit(np.sum(known, axis=0))
         return unit(direction)
+
+
+def _share(facet: Facet) -> float:
+    """One liked paper has few words, of which the next one shares fewer: meaning says more there."""
+    few = facet.kind is ReasonKind.LIKED
+    return SHARE + (FEW_LIKES * math.exp((1 - float(facet.likes.sum())) / 3) if few else 0.0)

@@ -25,7 +25,10 @@ STALENESS = 0.1
 STALE = 3.0
 AUTHOR = 2.0
 FLOOR = 1.5
-"""Below, in spreads of ordinary papers, a paper is not worth a reader's minute."""
+"""Below, in spreads of ordinary papers, a paper is not worth a reader's minute ..."""
+RISE = 0.6
+"""... and with every day of age from noon on, up to `STALE`, it needs so much more: only strong runners-up are carried
+over, and a weekend without news gives a short digest instead of what was left over on Friday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) ->
     total = RELEVANCE * weighted + HEAT * pool.trend.heat - STALENESS * np.minimum(pool.age, STALE)
     total += CATEGORY * category - DISLIKE * against + AUTHOR * author
     return Scores(relevance, np.asarray(total, np.float32), winner, against, category, author)
+
+
+def floors(pool: Pool) -> Floats:
+    """The relevance that each candidate needs, by its age."""
+    return np.asarray(FLOOR + RISE * np.clip(pool.age - 0.5, 0, STALE), np.float32)
 
 
 def facet_values(pool: Pool, facets: Sequence[Facet]) -> Floats:

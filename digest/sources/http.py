@@ -13,6 +13,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Protocol
@@ -82,6 +84,8 @@ class Answer:
     body: bytes
     problem: str = ""
     """Why the body ends too early; empty when it is whole."""
+    dated: datetime | None = None
+    """What time it was there; None where it did not say."""
     validator: Validator | None = None
     """To be remembered once everything in the body is safely stored, not before."""
 
@@ -182,7 +186,7 @@ class Client:
         if response.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, *understood}:
             raise SourceError(_answered(response))
         validator = _validator(url, response) if remembered and not problem else None
-        return Answer(response.status_code, response.content, problem, validator)
+        return Answer(response.status_code, response.content, problem, _dated(response), validator)
 
     def remember(self, validators: Iterable[Validator]) -> None:
         """From now on ask only for what is newer. Call it once the answers they came with are safely stored."""
@@ -285,6 +289,14 @@ def _refuse_downgrade(response: httpx.Response) -> None:
         target = response.url.join(response.headers["Location"]).scheme
         if target not in {response.url.scheme, "https"}:
             raise SourceError("redirected to an address that is not encrypted")
+
+
+def _dated(response: httpx.Response) -> datetime | None:
+    """RFC 9110, section 6.6.1."""
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _validator(url: str, response: httpx.Response) -> Validator | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from digest.errors import SettingsError
+from digest.store.bounces import Bounces, Returned
+from digest.store.census import Census
 from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
 from digest.store.engine import (
     JOURNAL,
@@ -27,23 +29,37 @@ from digest.store.engine import (
     parse,
 )
 from digest.store.feedback import Feedback, Opinions
+from digest.store.letters import Letter, Letters
+from digest.store.limits import Limit, Limits
 from digest.store.lock import Held, Hold, hold
 from digest.store.papers import Papers, Stored
+from digest.store.rates import Pace, Rates
+from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
+from digest.store.shelf import Said, Shelf
+from digest.store.signups import Asked, Signups
 from digest.store.sources import Facts, SourceRecord, Sources
-from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf, address
+from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf, address, key_of
+from digest.store.suppressions import Suppressions
 
 __all__ = [
     "EVERYBODY",
     "JOURNAL",
+    "Asked",
     "Beginning",
     "Claim",
     "Held",
     "Hold",
     "Learned",
+    "Letter",
+    "Limit",
     "Opinions",
     "Outcome",
+    "Pace",
+    "Rates",
+    "Returned",
     "Run",
+    "Said",
     "Share",
     "SourceRecord",
     "Store",
@@ -52,6 +68,7 @@ __all__ = [
     "TokenOf",
     "address",
     "hold",
+    "key_of",
     "open_store",
     "rehearsal",
 ]
@@ -69,6 +86,15 @@ class Store:
         self.feedback = Feedback(database)
         self.runs = Runs(database)
         self.facts = Facts(database)
+        self.readers = Readers(database, token_of)
+        self.signups = Signups(database)
+        self.suppressions = Suppressions(database)
+        self.bounces = Bounces(database)
+        self.letters = Letters(database)
+        self.limits = Limits(database)
+        self.rates = Rates(database)
+        self.shelf = Shelf(database)
+        self.census = Census(database)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -46,6 +46,7 @@ class Content:
 
 papers: Codec[Paper] = Codec(Paper)
 interests: Codec[Interests] = Codec(Interests)
+profiles: Codec[Profile] = Codec(Profile)
 contents: Codec[Content] = Codec(Content)
 
 

@@ -44,6 +44,8 @@ class Claim:
     digest: Digest
     allowed: bool
     """False when the subscriber left or paused after planning."""
+    suppressed: bool
+    """Whether the address must not be written to any more."""
     attempts: int
     resends: int
     """How often it was sent again after an unknown end."""
@@ -160,7 +162,8 @@ class Deliveries:
 
     def _claims(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
         s = schema.subscribers.c
-        query = sa.select(s.id, s.token, s.state, s.origin).where(s.id.in_({row["subscriber_id"] for row in rows}))
+        columns = (s.id, s.token, s.state, s.origin, _SUPPRESSED.label("suppressed"))
+        query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
         people = {row.id: row for row in connection.execute(query)}
         content = {row["id"]: codec.contents.load(row["content"]) for row in rows}
         papers = self._editions(connection, (pick.paper.id for c in content.values() for pick in c.picks))
@@ -169,6 +172,7 @@ class Deliveries:
                 id=row["id"],
                 digest=_digest(row, content[row["id"]], people[row["subscriber_id"]], papers),
                 allowed=people[row["subscriber_id"]].state == SubscriberState.ACTIVE,
+                suppressed=people[row["subscriber_id"]].suppressed,
                 attempts=row["attempts"],
                 resends=row["resends"],
                 sha256=row["sha256"],
@@ -320,13 +324,15 @@ class Deliveries:
 
 _d, _s = schema.deliveries.c, schema.subscribers.c
 
+_SUPPRESSED = sa.exists().where(schema.suppressions.c.token == _s.token)
+
 _BEGIN = (
     schema.deliveries.update()
     .where(
         _d.id == sa.bindparam("b_id"),
         _d.owner == sa.bindparam("b_owner"),
         _d.state == DeliveryState.CLAIMED.value,
-        sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value),
+        sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value, ~_SUPPRESSED),
     )
     .values(
         state=DeliveryState.IN_DATA.value,

@@ -251,3 +251,78 @@ runs = sa.Table(
     sa.Column("report", sa.JSON, nullable=False),
     comment="What each pass did, for `digest status`.",
 )
+
+signups = sa.Table(
+    "signups",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("profile", sa.JSON, nullable=True),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("asked_from", sa.Text, nullable=False),
+    sa.Column("wording", sa.Text, nullable=False),
+    sa.Column("mails", sa.Integer, nullable=False),
+    sa.Index("ix_signups_asked_at", "asked_at"),
+    comment="Filled-in forms that nobody confirmed. Of an old one only a keyed hash and the number of mails are kept.",
+)
+
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("subscriber_id", Key, sa.ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),
+    sa.Column("asked_from", sa.Text, nullable=False),
+    sa.Column("confirmed_at", Moment, nullable=False),
+    sa.Column("confirmed_from", sa.Text, nullable=False),
+    sa.Column("wording", sa.Text, nullable=False),
+    sa.Index("ix_consents_subscriber_id", "subscriber_id"),
+    sa.Index("ix_consents_confirmed_at", "confirmed_at"),
+    comment="Who agreed to what, when, and from which network; the networks are forgotten after a while.",
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    comment="Addresses never to be written to, as keyed hashes; they outlive everything else about a person.",
+)
+
+letters = sa.Table(
+    "letters",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("ready_at", Moment, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("ix_letters_ready_at", "ready_at", "id"),
+    comment="Mails that are no digests (confirm, welcome, preferences), until they are sent.",
+)
+
+census = sa.Table(
+    "census",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    comment="How many subscribers were in each state at the end of a day.",
+)
+
+bounces = sa.Table(
+    "bounces",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("subscriber_id", Key, sa.ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Index("ix_bounces_subscriber", "subscriber_id", "at"),
+    comment="What came back from subscribers' addresses, for a while: the score of it decides when to stop.",
+)

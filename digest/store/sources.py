@@ -1,4 +1,4 @@
-"""How the pulls of each source went, what lets them ask politely, and the limits on how often."""
+"""How the pulls of each source went, and what lets them ask politely."""
 
 from __future__ import annotations
 
@@ -76,35 +76,6 @@ class Sources:
         upsert = self._database.insert(schema.validators).values(url=url, **values)
         with self._database.writing() as connection:
             connection.execute(upsert.on_conflict_do_update(index_elements=["url"], set_=values))
-
-    # -- limits
-
-    def reserve(self, name: str, interval: float, now: float, burst: float = 0.0) -> float:
-        """Take the next place under the limit *name*, shared by all processes on this database.
-
-        The generic cell rate algorithm (ITU-T I.371) in one row: the theoretical arrival time moves on by *interval*.
-
-        Args:
-            name: of the limit, such as "arxiv".
-            interval: seconds between two events.
-            now: seconds since 1970.
-            burst: seconds' worth of events that may come at once.
-
-        Returns:
-            Seconds to wait before the event may happen; 0 for at once.
-        """
-        r = schema.rates
-        start = now - burst
-        latest = sa.case((r.c.tat > start, r.c.tat), else_=start)
-        upsert = (
-            self._database.insert(r)
-            .values(name=name, tat=start + interval)
-            .on_conflict_do_update(index_elements=["name"], set_={"tat": latest + interval})
-            .returning(r.c.tat)
-        )
-        with self._database.writing() as connection:
-            tat: float = connection.execute(upsert).scalar_one()
-        return max(0.0, tat - interval - now)
 
 
 class Facts:

@@ -28,7 +28,7 @@ class Sync:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    """Still named by the roster, but they unsubscribed themselves: nothing is sent."""
+    """Still named by the roster, but they unsubscribed or want no mail at all: nothing is sent."""
     elsewhere: tuple[str, ...] = ()
     """Signed up on the web: the roster's entry is ignored."""
 
@@ -76,7 +76,9 @@ class Subscribers:
         with self._database.writing(alone_in=schema.subscribers) as connection:
             named = set(wanted)
             known = {row["email_key"]: row for row in self._of_roster(connection, named)}
-            added = [profile for key, profile in wanted.items() if key not in known]
+            new = [profile for key, profile in wanted.items() if key not in known]
+            refused = self._suppressed(connection, new)
+            added = [profile for profile in new if profile.email not in refused]
             elsewhere = [r["email"] for r in known.values() if r["origin"] == Origin.WEB]
             left = [
                 r["email"]
@@ -100,7 +102,7 @@ class Subscribers:
             tuple(profile.email for profile in added),
             tuple(changed),
             tuple(row["email"] for row in gone),
-            tuple(left),
+            (*left, *refused),
             tuple(elsewhere),
         )
 
@@ -112,10 +114,13 @@ class Subscribers:
         """Enter or change these people, all or nobody; how many are new.
 
         Raises:
-            UsageError: one unsubscribed, and only they can undo that; signed up on the web; or stands in the roster.
+            UsageError: one unsubscribed, and only they can undo that; wants no mail at all; signed up on the web; or
+                stands in the roster.
         """
         new = 0
         with self._database.writing(alone_in=schema.subscribers) as connection:
+            for email in self._suppressed(connection, profiles):
+                raise UsageError(f"{email} asked never to be written to")
             for profile in profiles:
                 row = self._row(connection, profile.email)
                 if row is None:
@@ -285,6 +290,15 @@ class Subscribers:
         if rows:
             connection.execute(schema.subscribers.insert(), rows)
             self._want(connection, profiles, now)
+
+    def _suppressed(self, connection: sa.Connection, profiles: Sequence[Profile]) -> list[str]:
+        """The addresses among these that must never be written to."""
+        emails = {self._token_of(key_of(profile.email)): profile.email for profile in profiles}
+        tokens, found, s = list(emails), [], schema.suppressions.c
+        for start in range(0, len(tokens), 500):
+            query = sa.select(s.token).where(s.token.in_(tokens[start : start + 500]))
+            found += [emails[token] for token in connection.scalars(query)]
+        return found
 
     def _want(self, connection: sa.Connection, profiles: Sequence[Profile], now: datetime) -> None:
         """Have the papers looked up that these people like or dislike and that are not known."""

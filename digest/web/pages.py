@@ -1,0 +1,56 @@
+"""Templates become answers: escaped, strict about what they name, and each may be replaced under `home`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from digest.subscription import Desk
+
+STATIC = {"digest.css": "text/css", "digest.js": "text/javascript", "icon.svg": "image/svg+xml"}
+"""Files that pages ask for, and their types."""
+
+
+class Pages:
+    """All templates of the pages.
+
+    Raises:
+        SettingsError: one does not parse.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader([str(folder) for folder in desk.template_folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.base = urlsplit(desk.site.public_url).path.rstrip("/")
+        self._files = {name: _find(desk.template_folders, name) for name in STATIC}
+        self._environment.globals |= {
+            "site": desk.site,
+            "base": self.base,
+            "static": {name: f"{name}?{hashlib.sha256(data).hexdigest()[:12]}" for name, data in self._files.items()},
+        }
+
+    def answer(self, name: str, status: int, values: Mapping[str, object]) -> Response:
+        """The page made from `web/<name>.html`."""
+        return HTMLResponse(self._environment.get_template(f"web/{name}.html").render(values), status)
+
+    def file(self, name: str) -> Response | None:
+        """A file that pages ask for under its hash, so that it may be kept for long."""
+        if name not in self._files:
+            return None
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(self._files[name], media_type=STATIC[name], headers=headers)
+
+
+def _find(folders: tuple[Path, ...], name: str) -> bytes:
+    return next(file.read_bytes() for folder in folders if (file := folder / "web" / "static" / name).is_file())

@@ -1,0 +1,67 @@
+"""All pages put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from digest.subscription import Desk
+from digest.web import feedback, joining, leaving, reading, tuning, watching
+from digest.web.guard import Guard
+from digest.web.pages import Pages
+from digest.web.visit import LARGEST_BODY, House
+
+log = structlog.get_logger(__name__)
+
+WORDS = {
+    400: ("This request could not be read", "Please go back and try again."),
+    404: ("There is no such page", "Perhaps the address was cut in two on its way; try copying all of it."),
+    405: ("That does not work here", "Please go back and use the buttons of the page."),
+    410: (
+        "This link is not good any more",
+        "It is too old, was used up, or belongs to somebody who is no longer here. You can have a new one mailed, or "
+        "sign up anew.",
+    ),
+    413: ("That was too much", "The form was larger than any honest one."),
+    429: ("Too many requests", "Please wait a minute and try again."),
+    500: ("Something went wrong here", "It is not your fault, and it has been noted. Please try again later."),
+}
+"""What is said of a failure; never what a stranger sent."""
+
+
+def build(desk: Desk, wake: Callable[[], None], pulse: Callable[[], datetime | None]) -> ASGIApp:
+    """The application.
+
+    Args:
+        desk: what readers' own steps need; open as long as the application is used.
+        wake: have a pass made now, because somebody's first digest is due.
+        pulse: when the clock ticked last; None where another process has the clock.
+
+    Raises:
+        SettingsError: a template does not parse.
+    """
+    house = House(desk, Pages(desk), wake, pulse)
+    parts = (joining, tuning, leaving, feedback, reading, watching)
+
+    def refused(_request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return _failure(house, status)
+
+    app = Starlette(
+        routes=[each for part in parts for each in part.routes(house)],
+        exception_handlers={HTTPException: refused, 500: refused},
+        max_body_size=LARGEST_BODY,
+    )
+    return Guard(app, secure=desk.site.public_url.startswith("https:"))
+
+
+def _failure(house: House, status: int) -> Response:
+    title, text = WORDS.get(status, WORDS[400 if status < 500 else 500])
+    return house.pages.answer("failure", status, {"title": title, "text": text})
