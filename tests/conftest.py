@@ -35,6 +35,7 @@ NEEDS = {
     "browser": (lambda: bool(shutil.which("chromium")), "no Chromium"),
     "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
     "bounces": (BOUNCES.is_dir, "no bounces; set DIGEST_BOUNCES to tests/data of flufl.bounce's source distribution"),
+    "swaks": (lambda: bool(shutil.which("swaks")), "no swaks"),
     "spam": (lambda: bool(shutil.which("spamassassin")), "no SpamAssassin"),
     "judges": (
         lambda: all([(JUDGES / "node_modules").is_dir(), shutil.which("node"), shutil.which("java")]),

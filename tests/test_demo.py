@@ -220,7 +220,7 @@ def test_the_account_commands_no_terminal_and_cuts_nothing(capsys: pytest.Captur
     assert "\x07" not in told
     assert "[bold]A title" in told
     assert told.count("unbreakable") + told.count("unbre\n") >= 10
-    assert "It matches your topic “invented papers”." in told
+    assert "It matches your topic “invented papers” through “invented”." in " ".join(told.split())
     assert "Follows invented papers, not survey" in told
     assert max(map(len, told.splitlines())) <= 80
 

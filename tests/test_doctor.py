@@ -355,6 +355,7 @@ ED_PUBLIC = b64encode(ED_KEY.public_key().public_bytes_raw()).decode()
         (RSA_KEY, f"v=DKIM1; t=y:s; p={RSA_PUBLIC}", WARN),
         (RSA_KEY, "", FAIL),
     ],
+    ids=["whole", "in two strings", "ed25519", "another key", "revoked", "testing", "missing"],
 )
 def test_the_dkim_key_is_the_one_that_signs(key: Any, record: str, level: Level) -> None:
     zone = dict(GOOD) | ({("digest._domainkey.example.org", "TXT"): [record]} if record else {})

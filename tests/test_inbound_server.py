@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import smtplib
 import socket
@@ -310,7 +309,7 @@ def test_the_daemon_takes_mail(tmp_path: Path) -> None:
 # -- somebody else's client
 
 
-@pytest.mark.skipif(not shutil.which("swaks"), reason="no swaks")
+@pytest.mark.swaks
 @pytest.mark.parametrize("protocol", ["ESMTP", "LMTP"])
 def test_swaks_brings_a_bounce(running: tuple[Desk, int], tmp_path: Path, protocol: str) -> None:
     desk, port = running
@@ -321,7 +320,7 @@ def test_swaks_brings_a_bounce(running: tuple[Desk, int], tmp_path: Path, protoc
     assert returned(desk) == 1
 
 
-@pytest.mark.skipif(not shutil.which("swaks"), reason="no swaks")
+@pytest.mark.swaks
 def test_swaks_is_refused_for_a_forged_address(running: tuple[Desk, int]) -> None:
     done = _swaks(running[1], "ESMTP", f"b+mfrggzdfmy-aaaaaaaaaaaaaaaa@{DOMAIN}")
     assert done.returncode == 24, "swaks: no recipient was accepted"

@@ -8,14 +8,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from digest import app
 from digest.errors import SettingsError, UsageError
 from digest.models import DeliveryState
 from digest.sample import upstream
+from digest.store import Beginning
 from tests.program import ROSTER, Program, at, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
@@ -201,6 +203,27 @@ def test_the_command_line_does_the_same(program: Program, relay: Sink) -> None:
     listed = digest(program, "subscribers", "list").stdout
     assert listed.count("@example.org") == 3
     assert digest(program, "preview", "eve@example.org", expect=2).stderr.startswith("digest: nobody with the address")
+
+
+def test_the_operator_settles_what_is_in_doubt(program: Program, relay: Sink) -> None:
+    """`hold` leaves it to `digest outbox`: resolved after a look into the relay's log, or sent again."""
+    program.set(unknown="hold")
+    relay.answers["DATA"] = "451 4.3.0 later"
+    program.run(SEVEN)
+    with app.opened(program.settings) as parts:  # as after a power cut in the middle of two bodies
+        claims = parts.store.deliveries.claim(at("2026-02-04T09:00Z"), "the dead", 2)
+        begun = [Beginning(claim.id, "", "", at("2026-02-04T09:01Z")) for claim in claims]
+        parts.store.deliveries.mark(begun, [], "the dead")
+    relay.answers.clear()
+    assert program.run("2026-02-04T09:02Z").delivered[DeliveryState.SENT] == 1
+    held = json.loads(digest(program, "outbox", "list", "--state", "unknown", "--json").stdout)
+    assert len(held) == 2
+    first, second = (str(row["id"]) for row in held)
+    assert "1 of 1 are now sent" in digest(program, "outbox", "resolve", first, "--as", "sent").stdout
+    assert "1 of 1 will be sent" in digest(program, "outbox", "retry", second).stdout
+    assert "0 of 1" in digest(program, "outbox", "retry", first).stdout, "what is sent is not sent again"
+    program.run(datetime.now(UTC).isoformat())
+    assert len(relay.messages) == 2
 
 
 def test_without_smtp_mail_goes_into_the_local_mailbox(program: Program) -> None:
