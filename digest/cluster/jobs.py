@@ -92,6 +92,7 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
         waiting = parts().store.deliveries.oldest_ready()
         if waiting and waiting <= now:
             fill_lanes()
+        pipeline.remember(parts(), report)
         if not report.idle:
             log.info("tick", summary=report.line(), due=due, shares=shares)
 

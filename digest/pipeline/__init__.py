@@ -14,7 +14,7 @@ from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
 from digest.pipeline.rates import Turns
-from digest.pipeline.run import Report, Roster, Worked, refresh, run, synchronise, work
+from digest.pipeline.run import Report, Roster, Worked, refresh, remember, run, synchronise, work
 from digest.store import EVERYBODY, Share
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "pull",
     "read_day",
     "refresh",
+    "remember",
     "run",
     "synchronise",
     "window_of",

@@ -129,10 +129,15 @@ def run(
         report.planned = plan(parts)
         if send:
             report.delivered = deliver(parts, alone=alone)
+    remember(parts, report)
+    return report
+
+
+def remember(parts: Parts, report: Report) -> None:
+    """Complete *report*, and keep it for `digest status` unless there was nothing to do."""
     report.next_due_at = parts.store.subscribers.next_due_at()
     if not report.idle:
         parts.store.runs.add(Run(report.started_at, parts.clock(), report.as_json()))
-    return report
 
 
 def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
