@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +32,7 @@ from digest.delivery.mailbox import Mailbox
 from digest.due import local_day
 from digest.errors import SettingsError, SourceError, UsageError
 from digest.models import Delivery, DeliveryState, Digest, Pick, Subscriber, SubscriberState
-from digest.pipeline import Parts, Progress, Report, Turns, no_progress
+from digest.pipeline import Parts, Progress, Report, Turns, Worked, no_progress
 from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.ranking import Verdict
 from digest.settings import Settings, secret_keys
@@ -40,12 +40,15 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import JOURNAL, Hold, Store, copy, hold, key_of, open_store, rehearsal
+from digest.store import JOURNAL, Held, Hold, Store, copy, hold, key_of, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.store import upgrade as upgrade_database
 from digest.subscription.desk import Days, Desk, Seal
 
 log = structlog.get_logger(__name__)
+
+Crew = Callable[[datetime, Held], Iterable[Worked]]
+"""Processes that choose and send, at that moment, while the lock is held; yields what each of them did."""
 
 
 def system_clock() -> datetime:
@@ -176,13 +179,17 @@ def run_once(
     progress: Progress = no_progress,
     *,
     dry_run: bool = False,
+    crew: Crew | None = None,
 ) -> Report:
-    """One pass, as cron makes it; a dry one does everything but send, on a copy of the store."""
+    """One pass, as cron makes it; a dry one does everything but send, on a copy of the store.
+
+    A *crew* chooses and sends in our place.
+    """
     people = roster(settings)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
             return pipeline.run(parts, people, alone=True, send=False)
-    return run_for(settings, people, clock, progress)
+    return run_for(settings, people, clock, progress, crew=crew)
 
 
 def run_for(
@@ -191,6 +198,7 @@ def run_for(
     clock: Callable[[], datetime] = system_clock,
     progress: Progress = no_progress,
     stop: threading.Event | None = None,
+    crew: Crew | None = None,
 ) -> Report:
     """One pass for a roster that was read before; the operator hears of it when something is wrong.
 
@@ -200,12 +208,14 @@ def run_for(
         clock: the time.
         progress: who watches.
         stop: set by somebody to end the pass early.
+        crew: chooses and sends in our place.
     """
     with hold(settings.resolved_database_url) as held:
-        if held is Hold.TAKEN:
+        if held.hold is Hold.TAKEN:
             return Report(clock(), taken=True)
         with opened(settings, clock, progress, stop=stop) as parts:
-            report = pipeline.run(parts, people, alone=held is Hold.ALONE)
+            hands = partial(crew, parts.clock(), held) if crew else None
+            report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
             if not parts.stop.is_set():
                 pipeline.alert(parts, pipeline.troubles(parts, report))
                 pipeline.tidy(parts)

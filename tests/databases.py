@@ -22,7 +22,8 @@ import psycopg
 
 from digest.store.engine import connect
 
-UNDURABLE = ("-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=60")
+COMMON = ("-c", "max_connections=60")
+UNDURABLE = ("-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 """The data lives as long as the tests."""
 
 
@@ -56,8 +57,12 @@ class PostgreSQL:
 
 
 @contextmanager
-def postgresql() -> Iterator[PostgreSQL]:
-    """A server of this process's own, started within a second or two and gone in the end."""
+def postgresql(*, durable: bool = False) -> Iterator[PostgreSQL]:
+    """A server of this process's own, started within a second or two and gone in the end.
+
+    Args:
+        durable: sync each commit to disk, as PostgreSQL does unless told otherwise; for measurements.
+    """
     folder = Path(tempfile.mkdtemp(prefix="digest-pg-"))
     user = "nobody" if os.geteuid() == 0 else None
     if user:
@@ -65,7 +70,7 @@ def postgresql() -> Iterator[PostgreSQL]:
     try:
         initdb = ("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         _run(initdb, folder, user)
-        options = subprocess.list2cmdline(["-h", "", "-k", str(folder), *UNDURABLE])
+        options = subprocess.list2cmdline(["-h", "", "-k", str(folder), *COMMON, *(() if durable else UNDURABLE)])
         _run(("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start"), folder, user)
         try:
             server = PostgreSQL(folder)

@@ -379,8 +379,8 @@ class PostfixSink:
 
 
 @contextmanager
-def postfix_sink(*options: str) -> Iterator[PostfixSink]:
-    """A running smtp-sink that keeps every message it took in a folder."""
+def postfix_sink(*options: str, keep: bool = True) -> Iterator[PostfixSink]:
+    """A running smtp-sink; *keep* has it put every message it took into a folder."""
     program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert program, "mark the test with `sink`"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -390,7 +390,8 @@ def postfix_sink(*options: str) -> Iterator[PostfixSink]:
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         folder = Path(name)
         folder.chmod(0o777)
-        command = [program, "-4", *user, "-d", f"{folder}/m.", *options, f"127.0.0.1:{port}", "100"]
+        kept = ["-d", f"{folder}/m."] if keep else []
+        command = [program, "-4", *user, *kept, *options, f"127.0.0.1:{port}", "100"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port)

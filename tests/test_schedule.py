@@ -190,7 +190,7 @@ def test_a_wrong_roster_at_the_start_ends_it_with_the_reason(program: Program) -
 
 def test_beside_another_process_it_waits_and_says_so(program: Program, relay: Sink) -> None:
     with hold(program.settings.resolved_database_url) as held:
-        assert held is Hold.ALONE
+        assert held.hold is Hold.ALONE
         with serving(program) as daemon:
             daemon.says("another process works on this store")
             assert app.run_once(program.settings).line().startswith("another digest is at work")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -35,6 +36,9 @@ class Moment(click.ParamType[datetime]):
 
 at_option = click.option(
     "--at", type=Moment(), help="Act as if it were this moment (UTC unless it names an offset); for replays."
+)
+processes_option = click.option(
+    "--processes", type=click.IntRange(1), default=1, show_default=True, help="Use so many processor cores."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -68,6 +72,11 @@ def configure_logs(*, verbose: bool, terminal: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def logs_of(ctx: click.Context) -> Callable[[], None]:
+    """Configures logs in another process as they are here."""
+    return partial(configure_logs, verbose=ctx.find_root().params["verbose"], terminal=sys.stderr.isatty())
 
 
 def no_progress(_what: str, _done: int, _total: int | None) -> None:

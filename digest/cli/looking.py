@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from digest.app import Explanation, Preview
+    from digest.settings import Settings
 
 
 @click.command()
@@ -91,7 +92,7 @@ def status(*, as_json: bool) -> None:
     from digest import app
 
     settings = load()
-    found = app.status(settings)
+    found = app.status(settings) | _cluster(settings)
     if as_json:
         echo_json(found)
         return
@@ -134,6 +135,17 @@ def _explained(found: Explanation) -> Iterator[str]:
         yield f"{interest.kind.value} {interest.subject!r}: {interest.value:.2f}{weight}"
         for term in interest.terms:
             yield f"  {term.text}  {term.value:+.2f}"
+
+
+def _cluster(settings: Settings) -> dict[str, Any]:
+    """Queues and workers, where the database can have them."""
+    if settings.database_url.startswith("sqlite"):
+        return {}
+    from digest.cluster.looking import look
+    from digest.cluster.worker import conninfo
+
+    found = look(conninfo(settings), settings.database_password)
+    return {"cluster": found} if found else {}
 
 
 def _write(shown: Preview, out: Path | None) -> dict[str, Path]:
@@ -192,6 +204,7 @@ def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
         "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],
         "Roster": found["roster"],
         "Store": pairs(found["store"] | {"sizes": _sizes(found["store"]["sizes"])}),
+        **({"Cluster": pairs(found["cluster"])} if "cluster" in found else {}),
     }
 
 

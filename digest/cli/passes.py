@@ -6,15 +6,16 @@ from datetime import datetime
 
 import click
 
-from digest.cli.common import at_option, echo_json, json_option, load, progress
+from digest.cli.common import at_option, echo_json, json_option, load, logs_of, processes_option, progress
 
 
 @click.command()
 @at_option
 @click.option("--dry-run", is_flag=True, help="Do everything but send, on a copy of the store; nothing is changed.")
+@processes_option
 @json_option
 @click.pass_context
-def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, as_json: bool) -> None:
+def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, processes: int, as_json: bool) -> None:
     """One pass, for cron: read the sources, choose for whoever is due, send.
 
     A second run on the same day sends nothing again. In a crontab:
@@ -23,9 +24,12 @@ def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, as_json: bool
         */10 * * * *  cd /home/ada/papers && digest run
     """
     from digest import app
+    from digest.crew import crew
 
+    settings = load()
+    hands = crew(settings, processes, logs_of(ctx), fixed=at is not None)
     with progress() as report_progress:
-        report = app.run_once(load(), app.clock_at(at), report_progress, dry_run=dry_run)
+        report = app.run_once(settings, app.clock_at(at), report_progress, dry_run=dry_run, crew=hands)
     if as_json:
         echo_json(report.as_json())
     else:

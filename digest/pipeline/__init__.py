@@ -16,10 +16,12 @@ from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
 from digest.pipeline.pull import Pulled, pull
 from digest.pipeline.rates import Turns
-from digest.pipeline.run import Report, Roster, run, synchronise
+from digest.pipeline.run import Report, Roster, Worked, refresh, remember, run, synchronise, work
 from digest.pipeline.tidy import tidy
+from digest.store import EVERYBODY, Share
 
 __all__ = [
+    "EVERYBODY",
     "GIVEN_UP",
     "Delivered",
     "Parts",
@@ -29,7 +31,9 @@ __all__ = [
     "Reading",
     "Report",
     "Roster",
+    "Share",
     "Turns",
+    "Worked",
     "alert",
     "deliver",
     "digest_for",
@@ -37,9 +41,12 @@ __all__ = [
     "plan",
     "pull",
     "read_day",
+    "refresh",
+    "remember",
     "run",
     "synchronise",
     "tidy",
     "troubles",
     "window_of",
+    "work",
 ]

@@ -47,6 +47,9 @@ class Delivered:
     def __getitem__(self, state: DeliveryState) -> int:
         return self.states[state]
 
+    def __add__(self, other: Delivered) -> Delivered:
+        return Delivered(self.states + other.states, self.stopped or other.stopped)
+
 
 def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     """Send what is ready, over `smtp_connections` connections at once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 
 import structlog
@@ -13,7 +13,7 @@ from digest.due import decide, local_day, next_due
 from digest.models import Digest, SourceStatus, Subscriber
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
-from digest.store import Learned, Opinions
+from digest.store import EVERYBODY, Learned, Opinions, Share
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,9 @@ class Planned:
     failed: int = 0
     shown: int = 0
     """Papers in all digests together."""
+
+    def __add__(self, other: Planned) -> Planned:
+        return Planned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(slots=True)
@@ -114,12 +117,12 @@ def read_day(parts: Parts) -> Reading:
     return Reading(parts, now, _statistics(parts, now), _source_statuses(parts, now))
 
 
-def plan(parts: Parts) -> Planned:
-    """Plan an issue for everybody who is due; safe to repeat, and to run in many processes."""
+def plan(parts: Parts, share: Share = EVERYBODY) -> Planned:
+    """Plan an issue for everybody of *share* who is due; safe to repeat, and to run in many processes."""
     now, report = parts.clock(), Planned()
     reading: Reading | None = None
     parts.store.suppressions.stop_due(now)
-    while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK)):
+    while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK, share)):
         reading = reading or read_day(parts)
         _plan_block(reading, people, report)
         parts.progress("choosing papers", report.issues + report.empty, None)

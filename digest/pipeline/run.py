@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
 from digest.pipeline.plan import Planned, plan
 from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
-from digest.store import Run, Sync
+from digest.store import EVERYBODY, Run, Share, Sync
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,14 @@ class Roster:
 
     profiles: tuple[Profile, ...]
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What choosing and sending came to, in one process."""
+
+    planned: Planned
+    delivered: Delivered
 
 
 @dataclass(slots=True)
@@ -56,6 +65,11 @@ class Report:
     def idle(self) -> bool:
         """Whether there was nothing to do."""
         return not (self.pulled or self.planned.issues or self.planned.empty or self.delivered.states)
+
+    def add(self, worked: Worked) -> None:
+        """Count in what one process did."""
+        self.planned += worked.planned
+        self.delivered += worked.delivered
 
     def line(self) -> str:
         """The whole pass in one line."""
@@ -94,7 +108,14 @@ class Report:
         }
 
 
-def run(parts: Parts, roster: Roster | None, *, alone: bool, send: bool = True) -> Report:
+def run(
+    parts: Parts,
+    roster: Roster | None,
+    *,
+    alone: bool,
+    send: bool = True,
+    crew: Callable[[], Iterable[Worked]] | None = None,
+) -> Report:
     """One pass.
 
     Args:
@@ -102,20 +123,41 @@ def run(parts: Parts, roster: Roster | None, *, alone: bool, send: bool = True) 
         roster: the operator's file, checked as a whole; None where there is none.
         alone: a lock proves that no other process is at work on this store.
         send: False stops before delivering, for a rehearsal.
+        crew: other processes that choose and send, instead of this one.
     """
     report = Report(parts.clock())
     report.missed = _missed(parts, report.started_at)
+    refresh(parts, roster, report)
+    if crew is not None:
+        parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
+        for worked in crew():
+            report.add(worked)
+    else:
+        report.planned = plan(parts)
+        if send:
+            report.delivered = deliver(parts, alone=alone)
+    remember(parts, report)
+    return report
+
+
+def remember(parts: Parts, report: Report) -> None:
+    """Complete *report*, and keep it for `digest status` unless there was nothing to do."""
+    report.next_due_at = parts.store.subscribers.next_due_at()
+    if not report.idle:
+        parts.store.runs.add(Run(report.started_at, parts.clock(), report.as_json()))
+
+
+def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
+    """What comes before choosing: the operator's word, pauses that are over, and new papers."""
     report.sync = synchronise(parts, roster)
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
         report.pulled = pull(parts)
-    report.planned = plan(parts)
-    if send:
-        report.delivered = deliver(parts, alone=alone)
-    report.next_due_at = parts.store.subscribers.next_due_at()
-    if not report.idle:
-        parts.store.runs.add(Run(report.started_at, parts.clock(), report.as_json()))
-    return report
+
+
+def work(parts: Parts, share: Share = EVERYBODY) -> Worked:
+    """One process's part: choose for its share of the readers, then send what waits, whoever chose it."""
+    return Worked(plan(parts, share), deliver(parts))
 
 
 def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:

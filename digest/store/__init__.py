@@ -33,7 +33,7 @@ from digest.store.engine import (
 from digest.store.feedback import Feedback, Opinions
 from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
-from digest.store.lock import Hold, hold
+from digest.store.lock import Held, Hold, hold
 from digest.store.papers import Papers, Stored
 from digest.store.rates import Pace, Rates
 from digest.store.readers import Readers
@@ -41,15 +41,17 @@ from digest.store.runs import Learned, Run, Runs
 from digest.store.shelf import Said, Shelf
 from digest.store.signups import Asked, Signups
 from digest.store.sources import Facts, SourceRecord, Sources
-from digest.store.subscribers import Subscribers, Sync, TokenOf, address, key_of
+from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf, address, key_of
 from digest.store.suppressions import Suppressions
 from digest.store.tidy import Attic
 
 __all__ = [
+    "EVERYBODY",
     "JOURNAL",
     "Asked",
     "Beginning",
     "Claim",
+    "Held",
     "Hold",
     "Learned",
     "Letter",
@@ -61,6 +63,7 @@ __all__ = [
     "Returned",
     "Run",
     "Said",
+    "Share",
     "SourceRecord",
     "Store",
     "Stored",

@@ -1,7 +1,8 @@
 """Who may take over what a dead process left: at most one process at a time works on an SQLite store.
 
-The lock is the operating system's (flock on a file beside the database), so that it dies with its holder. PostgreSQL
-serves many workers at once; there, leases tell the living from the dead, and nobody is ever alone.
+The lock is the operating system's (flock on a file beside the database), so that it dies with its holder; with the
+last of them, where processes that help were given the descriptor. PostgreSQL serves many workers at once; there, leases
+tell the living from the dead, and nobody is ever alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,12 +26,20 @@ class Hold(enum.Enum):
     TAKEN = "taken"
 
 
+class Held(NamedTuple):
+    """What trying to be the only one came to."""
+
+    hold: Hold
+    descriptor: int | None = None
+    """Keeps the lock for as long as any process has it open; for those that help."""
+
+
 @contextmanager
-def hold(url: str) -> Iterator[Hold]:
+def hold(url: str) -> Iterator[Held]:
     """Try to be the only one at work on the store at *url*, until the context ends."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        yield Hold.SHARED
+        yield Held(Hold.SHARED)
         return
     file = Path(f"{parsed.database}.lock")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +47,8 @@ def hold(url: str) -> Iterator[Hold]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        yield Hold.TAKEN
+        yield Held(Hold.TAKEN)
     else:
-        yield Hold.ALONE
+        yield Held(Hold.ALONE, handle)
     finally:
         os.close(handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
@@ -31,6 +31,16 @@ class Sync:
     """Still named by the roster, but they unsubscribed or want no mail at all: nothing is sent."""
     elsewhere: tuple[str, ...] = ()
     """Signed up on the web: the roster's entry is ignored."""
+
+
+class Share(NamedTuple):
+    """Those people whose number is *number* modulo *of*: what one process or job plans."""
+
+    number: int
+    of: int
+
+
+EVERYBODY = Share(0, 1)
 
 
 def address(text: str) -> str:
@@ -181,12 +191,20 @@ class Subscribers:
             query = sa.select(schema.subscribers).where(schema.subscribers.c.id.in_(sorted(set(ids))))
             return {row["id"]: _subscriber(row) for row in _rows(connection, query)}
 
-    def due(self, now: datetime, limit: int) -> list[Subscriber]:
-        """At most *limit* people whose issue is due, the longest waiting first."""
+    def due(self, now: datetime, limit: int, share: Share = EVERYBODY) -> list[Subscriber]:
+        """At most *limit* people of *share* whose issue is due, the longest waiting first."""
         s = schema.subscribers.c
         query = sa.select(schema.subscribers).where(s.next_due_at <= now).order_by(s.next_due_at, s.id).limit(limit)
+        if share.of > 1:
+            query = query.where(s.id % share.of == share.number)
         with self._database.reading() as connection:
             return [_subscriber(row) for row in _rows(connection, query)]
+
+    def count_due(self, now: datetime) -> int:
+        """How many people's issue is due."""
+        with self._database.reading() as connection:
+            query = sa.select(sa.func.count()).where(schema.subscribers.c.next_due_at <= now)
+            return connection.scalar(query) or 0
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
         """Set when the next issue is due, without an issue now; not of those who left meanwhile."""

@@ -1,0 +1,78 @@
+"""Several processes for one pass on one machine, because one Python process uses one core.
+
+Each opens the parts for itself, chooses for its share of the readers, and then sends what waits in the outbox, whoever
+chose it. The processes come from a fork server, which has imported the program and runs no threads. They are given the
+lock of an SQLite store: should their parent be killed, nobody else takes over before the last of them is done.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+from digest import app, pipeline
+from digest.pipeline import Delivered, Planned, Share, Worked
+from digest.settings import Settings
+from digest.store import Held
+
+
+def crew(settings: Settings, processes: int, prepare: Callable[[], None], *, fixed: bool = False) -> app.Crew | None:
+    """So many processes for `app.run_once`; None for one, which does the work itself.
+
+    Args:
+        settings: what each opens its parts from.
+        processes: how many.
+        prepare: called first in each, to have logs go where they should.
+        fixed: the clock stands still, for a replay, in all of them.
+    """
+    return partial(_work, settings, processes, prepare, fixed) if processes > 1 else None
+
+
+def _work(
+    settings: Settings, processes: int, prepare: Callable[[], None], fixed: bool, now: datetime, held: Held
+) -> Iterator[Worked]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["digest.crew"])
+    hands = []
+    for number in range(processes):
+        ours, theirs = context.Pipe(duplex=False)
+        lock = None if held.descriptor is None else DupFd(held.descriptor)
+        share = Share(number, processes)
+        moment = now if fixed else None
+        process = context.Process(target=_hand, args=(prepare, settings, moment, share, theirs, lock))
+        process.start()
+        theirs.close()
+        hands.append((process, ours))
+    for process, ours in hands:
+        yield _outcome(ours)
+        process.join()
+
+
+def _outcome(ours: Connection) -> Worked:
+    """What one process did; its claims are taken over by the next pass if it died."""
+    try:
+        worked: Worked = ours.recv()
+    except EOFError:  # it was killed, or said in the log what ended it
+        return Worked(Planned(), Delivered(stopped="a process of the crew died"))
+    return worked
+
+
+def _hand(
+    prepare: Callable[[], None],
+    settings: Settings,
+    moment: datetime | None,
+    share: Share,
+    result: Connection,
+    lock: Any,
+) -> None:
+    """The life of one process; what it does not send back is found in the outbox."""
+    prepare()
+    if lock is not None:
+        lock.detach()  # ours now, until this process ends; where the parent is gone already, this fails
+    with app.opened(settings, app.clock_at(moment)) as parts:
+        result.send(pipeline.work(parts, share))

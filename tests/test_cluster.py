@@ -1,0 +1,145 @@
+"""Workers on one PostgreSQL, as processes: they share a send, one is killed in the middle, the clock ticks once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from digest import app
+from digest.cluster.looking import look
+from digest.cluster.worker import CONCURRENCY, conninfo
+from digest.sample import upstream
+from tests.databases import PostgreSQL
+from tests.program import Program, entries, mail
+from tests.smtp_servers import Sink, sink
+
+pytestmark = pytest.mark.pg
+
+READERS = 300
+CONNECTIONS = 2
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def relay() -> Iterator[Sink]:
+    with sink() as kept:
+        yield kept
+
+
+@pytest.fixture
+def program(tmp_path: Path, relay: Sink, postgres: PostgreSQL) -> Iterator[Program]:
+    """Everybody's hour was midnight, so that everybody is due whenever this runs."""
+    with upstream.serve(datetime.now(UTC).date()) as base, postgres.fresh() as url:
+        made = Program(tmp_path)
+        made.roster(entries(*(f"reader{n}@example.org" for n in range(READERS)), at='"00:00"', zone="UTC"))
+        made.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url)
+        made.set(database_url=url, smtp_connections=CONNECTIONS)
+        yield made
+
+
+@contextmanager
+def worker(program: Program, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `digest worker`; asked to stop in the end, if it still runs."""
+    environment = os.environ | program.environment() | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "digest", "worker", *options]
+    with (program.home / "log").open("ab") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_until(fact: Callable[[], bool], program: Program, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, (program.home / "log").read_text()[-3000:]
+        time.sleep(0.05)
+
+
+def arrived(relay: Sink) -> Counter[tuple[str, str]]:
+    return Counter((m.recipients[0], str(mail(m)["Message-ID"])) for m in list(relay.messages))
+
+
+def states(program: Program) -> Counter[str]:
+    return Counter(row["state"] for row in app.outbox(program.settings, READERS + 1, None))
+
+
+def rows(program: Program, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(program.given["database_url"]) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Sink) -> None:
+    with worker(program) as one, worker(program) as other:
+        wait_until(lambda: len(relay.messages) >= READERS, program)
+        wait_until(lambda: states(program) == {"sent": READERS}, program)
+        for process in (one, other):
+            process.terminate()
+            assert process.wait(30) == 0
+    assert set(arrived(relay).values()) == {1}
+    assert app.status(program.settings)["deliveries"] == {"sent": READERS}
+
+
+def test_a_killed_worker_costs_no_digest(program: Program, relay: Sink) -> None:
+    """What it had claimed waits for the lease; what it had on the wire is sent once more, and counted."""
+    with worker(program) as one, worker(program):
+        wait_until(lambda: len(relay.messages) > READERS // 4, program)
+        one.kill()
+        others = f"SELECT count(*) FROM deliveries WHERE ready_at IS NOT NULL AND owner NOT LIKE '%:{one.pid}:%'"
+        planned = "SELECT count(*) FROM deliveries"
+        wait_until(lambda: rows(program, planned) == [(READERS,)] and rows(program, others) == [(0,)], program)
+    left = states(program)
+    assert left["in_data"] <= CONNECTIONS
+    assert left["sent"] + left["claimed"] + left["in_data"] == READERS
+    app.run_once(program.settings, app.clock_at(datetime.now(UTC) + timedelta(minutes=31)))
+    got = arrived(relay)
+    assert {recipient for recipient, _ in got} == {f"reader{n}@example.org" for n in range(READERS)}
+    assert got.total() - READERS <= left["in_data"]
+    assert rows(program, "SELECT count(*) FROM deliveries WHERE resends > 0") == [(left["in_data"],)]
+
+
+def test_a_killed_workers_jobs_are_done_by_another(program: Program, relay: Sink) -> None:
+    """The engine alone would leave them "doing" for ever."""
+    with worker(program) as one:
+        wait_until(lambda: len(relay.messages) > READERS // 4, program)
+        one.kill()
+    doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND task_name = 'deliver'"
+    assert rows(program, doing) != [(0,)]
+    with psycopg.connect(program.given["database_url"]) as connection:  # as if half a minute had gone by
+        connection.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '31 seconds'")
+    with worker(program):
+        wait_until(lambda: rows(program, doing) == [(0,)], program)
+
+
+def test_the_clock_ticks_once_for_three_workers(program: Program) -> None:
+    jobs = "FROM procrastinate_jobs WHERE queue_name = 'clock'"
+    fired = f"SELECT task_name, args->>'timestamp', count(*) {jobs} GROUP BY 1, 2"
+
+    def ticks() -> Counter[object]:
+        return Counter(task for task, _, _ in rows(program, fired))
+
+    with worker(program, "--processes", "3"):
+        wait_until(lambda: bool(rows(program, "SELECT to_regclass('procrastinate_jobs')")[0][0]), program)
+        wait_until(lambda: ticks()["recover"] >= 3 and ticks()["tick"] >= 1, program)
+        looked = look(conninfo(program.settings), "")
+        assert looked["workers"] == 3 * len(CONCURRENCY), looked
+    assert {times for _, _, times in rows(program, fired)} == {1}
+    assert look(conninfo(program.settings), "")["workers"] == 0, "they said goodbye"
+
+
+def test_workers_need_postgresql(program: Program, tmp_path: Path) -> None:
+    program.set(database_url=f"sqlite:///{tmp_path / 'digest.sqlite'}")
+    with worker(program) as refused:
+        assert refused.wait(60) == 3
+    assert "workers need PostgreSQL" in (program.home / "log").read_text()
