@@ -1,0 +1,96 @@
+"""One pass, as cron, the daemon and a cluster make it, and what the operator hears of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from digest import pipeline
+from digest.app.build import (
+    opened,
+    roster,
+    system_clock,
+)
+from digest.errors import SourceError
+from digest.pipeline import Progress, Report, Worked, no_progress
+from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
+from digest.settings import Settings
+from digest.sources import Client, Limits
+from digest.sources.http import Traffic
+from digest.store import Held, Hold, hold
+
+log = structlog.get_logger(__name__)
+
+
+Crew = Callable[[datetime, Held], Iterable[Worked]]
+"""Processes that choose and send, at that moment, while the lock is held; yields what each of them did."""
+
+
+def run_once(
+    settings: Settings,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    *,
+    dry_run: bool = False,
+    crew: Crew | None = None,
+) -> Report:
+    """One pass, as cron makes it; a dry one does everything but send, on a copy of the store.
+
+    A *crew* chooses and sends in our place.
+    """
+    people = roster(settings)
+    if dry_run:
+        with opened(settings, clock, progress, rehearse=True) as parts:
+            return pipeline.run(parts, people, alone=True, send=False)
+    return run_for(settings, people, clock, progress, crew=crew)
+
+
+def run_for(
+    settings: Settings,
+    people: pipeline.Roster | None,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = no_progress,
+    stop: threading.Event | None = None,
+    crew: Crew | None = None,
+) -> Report:
+    """One pass for a roster that was read before; the operator hears of it when something is wrong.
+
+    Args:
+        settings: the operator's.
+        people: the roster; None where there is none.
+        clock: the time.
+        progress: who watches.
+        stop: set by somebody to end the pass early.
+        crew: chooses and sends in our place.
+    """
+    with hold(settings.resolved_database_url) as held:
+        if held.hold is Hold.TAKEN:
+            return Report(clock(), taken=True)
+        with opened(settings, clock, progress, stop=stop) as parts:
+            hands = partial(crew, parts.clock(), held) if crew else None
+            report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
+            if not parts.stop.is_set():
+                pipeline.alert(parts, pipeline.troubles(parts, report))
+                pipeline.tidy(parts)
+    if settings.ping_url and not report.failed:
+        _ping(settings.ping_url, settings.contact)
+    return report
+
+
+def alert(settings: Settings, cause: str, text: str) -> None:
+    """Tell the operator of something that no pass could find, because it kept the pass from beginning."""
+    with opened(settings) as parts:
+        pipeline.alert(parts, {cause: text})
+
+
+def _ping(url: str, contact: str) -> None:
+    """Show a sign of life; that it was not seen concerns only whoever watches."""
+    try:
+        with Client(contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
+            client.get(url, traffic=Traffic(), remembered=False)
+    except SourceError as error:
+        log.warning("ping failed", reason=str(error))
