@@ -254,7 +254,8 @@ class Subscribers:
         s = schema.subscribers.c
         active = sa.and_(s.next_due_at.is_not(None), sa.cast(s.interests, sa.Text).like('%"categories"%'))
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(s.interests).where(active)).scalars()
+            query = sa.select(s.interests).where(active)
+            rows = connection.execute(query, execution_options={"yield_per": 1000}).scalars()
             return tuple(sorted({category for row in rows for category in row.get("categories", ())}))
 
     def _of_roster(self, connection: sa.Connection, keys: set[str]) -> list[dict[str, Any]]:
