@@ -23,7 +23,6 @@ from digest.delivery.mailbox import Mailbox
 from digest.errors import SettingsError, SourceError
 from digest.models import Pick
 from digest.pipeline import Parts, Progress, Turns, no_progress
-from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
@@ -189,6 +188,7 @@ def _signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
 
 
 def signing_keys(settings: Settings, rehearse: bool) -> tuple[str, ...]:
+    """The keys that sign links; in a rehearsal a passing one where none was made yet."""
     if rehearse and not settings.secret_key and not (settings.home / "var" / "secret_key").exists():
         return (secrets.token_urlsafe(32),)
     return secret_keys(settings)

@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from digest import pipeline
-from digest.app.build import (, token_maker
-    opened,
-    synchronised,
-)
+from digest.app.build import opened, synchronised, token_maker
 from digest.errors import SettingsError, UsageError
 from digest.models import DeliveryState, Subscriber, SubscriberState
 from digest.pipeline import Progress, no_progress
-from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.settings import Settings, secret_keys
 from digest.store import copy, key_of
 from digest.store import roster as rosters

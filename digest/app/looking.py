@@ -24,8 +24,7 @@ from digest.due import local_day
 from digest.errors import UsageError
 from digest.models import Delivery, DeliveryState, Digest, Subscriber
 from digest.pipeline import Parts, Progress, no_progress
-from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
-from digest.ranking import Verdict
+from digest.ranking import Explanation, Verdict
 from digest.settings import Settings
 from digest.store import JOURNAL
 

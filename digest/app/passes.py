@@ -17,7 +17,6 @@ from digest.app.build import (
 )
 from digest.errors import SourceError
 from digest.pipeline import Progress, Report, Worked, no_progress
-from digest.ranking import Explanation as Explanation  # noqa: PLC0414 - for the entrances
 from digest.settings import Settings
 from digest.sources import Client, Limits
 from digest.sources.http import Traffic
