@@ -33,7 +33,8 @@ from digest.models import (
     Topic,
 )
 from digest.store import Beginning, Claim, Outcome, Store, open_store
-from digest.store.deliveries import LEASE, LIFE
+from digest.store.deliveries import LEASE
+from digest.store.outbox import LIFE
 from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from digest.errors import SettingsError
 from digest.store.bounces import Bounces, Returned
 from digest.store.census import Census
 from digest.store.copy import copy
-from digest.store.deliveries import Beginning, Claim, Deliveries, Outcome
+from digest.store.deliveries import Deliveries
 from digest.store.engine import (
     JOURNAL,
     WHERE,
@@ -34,6 +34,7 @@ from digest.store.feedback import Feedback, Opinions
 from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
 from digest.store.lock import Held, Hold, hold
+from digest.store.outbox import Beginning, Claim, Outcome
 from digest.store.papers import Papers, Stored
 from digest.store.rates import Pace, Rates
 from digest.store.readers import Readers

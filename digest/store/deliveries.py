@@ -9,18 +9,29 @@ mark is fenced by the owner of the claim, so that a worker that lost its lease c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from digest.models import Delivery, DeliveryState, Digest, Origin, Paper, Subscriber, SubscriberState
+from digest.models import Delivery, DeliveryState, Digest, Paper, SubscriberState
 from digest.store import codec, schema
 from digest.store.engine import Database
-
-LIFE = timedelta(hours=20)
-"""A digest older than this is superseded, not sent late."""
+from digest.store.outbox import (
+    BEGIN,
+    FINISH,
+    LIFE,
+    SUPPRESSED,
+    Beginning,
+    Claim,
+    Outcome,
+    begun,
+    delivery_of,
+    digest_of,
+    finished,
+    memory_of,
+    planned,
+)
 
 LEASE = timedelta(minutes=10)
 """How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
@@ -34,46 +45,6 @@ RECEIVED = (
     DeliveryState.DEFERRED,
 )
 """Their papers count as seen by the reader; those of a digest that never left do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this worker may send now."""
-
-    id: int
-    digest: Digest
-    allowed: bool
-    """False when the subscriber left or paused after planning."""
-    suppressed: bool
-    """Whether the address must not be written to any more."""
-    attempts: int
-    resends: int
-    """How often it was sent again after an unknown end."""
-    sha256: str
-    """Of the bytes of an earlier attempt, or empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended."""
-
-    id: int
-    state: DeliveryState
-    at: datetime
-    reply: str = ""
-    ready_at: datetime | None = None
-    """When to try again; only for DEFERRED, PLANNED and UNKNOWN."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """The body of a message is about to go out."""
-
-    id: int
-    sha256: str
-    message_id: str
-    until: datetime
-    """When somebody else may take it for lost: a lease for the body and the answer to it."""
 
 
 class Deliveries:
@@ -91,10 +62,10 @@ class Deliveries:
         in the order of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
-            edition = _memory_of(codec.edition)
+            edition = memory_of(codec.edition)
             numbers = self._freeze(connection, digests, edition)
             ordered = sorted(digests, key=lambda d: (d.subscriber.id, d.issue))
-            rows = [_planned(digest, numbers, edition) for digest in ordered]
+            rows = [planned(digest, numbers, edition) for digest in ordered]
             new = 0
             if rows:
                 insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
@@ -162,7 +133,7 @@ class Deliveries:
 
     def _claims(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
         s = schema.subscribers.c
-        columns = (s.id, s.token, s.state, s.origin, _SUPPRESSED.label("suppressed"))
+        columns = (s.id, s.token, s.state, s.origin, SUPPRESSED.label("suppressed"))
         query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
         people = {row.id: row for row in connection.execute(query)}
         content = {row["id"]: codec.contents.load(row["content"]) for row in rows}
@@ -170,7 +141,7 @@ class Deliveries:
         return [
             Claim(
                 id=row["id"],
-                digest=_digest(row, content[row["id"]], people[row["subscriber_id"]], papers),
+                digest=digest_of(row, content[row["id"]], people[row["subscriber_id"]], papers),
                 allowed=people[row["subscriber_id"]].state == SubscriberState.ACTIVE,
                 suppressed=people[row["subscriber_id"]].suppressed,
                 attempts=row["attempts"],
@@ -205,10 +176,10 @@ class Deliveries:
             return set()
         with self._database.writing() as connection:
             if outcomes:
-                connection.execute(_FINISH, [_finished(outcome) | {"b_owner": owner} for outcome in outcomes])
+                connection.execute(FINISH, [finished(outcome) | {"b_owner": owner} for outcome in outcomes])
             if not beginnings:
                 return set()
-            connection.execute(_BEGIN, [_begun(beginning) | {"b_owner": owner} for beginning in beginnings])
+            connection.execute(BEGIN, [begun(beginning) | {"b_owner": owner} for beginning in beginnings])
             d = schema.deliveries.c
             ids = [b.id for b in beginnings]
             began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
@@ -312,7 +283,7 @@ class Deliveries:
             if row is None:
                 return None
             claims = self._claims(connection, [dict(row)]) if row["content"] is not None else []
-            return _delivery(dict(row)), claims[0].digest if claims else None
+            return delivery_of(dict(row)), claims[0].digest if claims else None
 
     def counts(self, since: date | None = None) -> dict[str, int]:
         """How many are in each state, of all issues or of those from *since* on."""
@@ -348,111 +319,4 @@ class Deliveries:
         if state is not None:
             query = query.where(d.state == state.value)
         with self._database.reading() as connection:
-            return [(_delivery(dict(row)), row["email"]) for row in connection.execute(query).mappings()]
-
-
-_d, _s = schema.deliveries.c, schema.subscribers.c
-
-_SUPPRESSED = sa.exists().where(schema.suppressions.c.token == _s.token)
-
-_BEGIN = (
-    schema.deliveries.update()
-    .where(
-        _d.id == sa.bindparam("b_id"),
-        _d.owner == sa.bindparam("b_owner"),
-        _d.state == DeliveryState.CLAIMED.value,
-        sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value, ~_SUPPRESSED),
-    )
-    .values(
-        state=DeliveryState.IN_DATA.value,
-        ready_at=sa.bindparam("b_until"),
-        sha256=sa.bindparam("b_sha"),
-        message_id=sa.bindparam("b_message_id"),
-    )
-)
-
-_FINISH = (
-    schema.deliveries.update()
-    .where(_d.id == sa.bindparam("b_id"), _d.owner == sa.bindparam("b_owner"))
-    .values(
-        state=sa.bindparam("b_state"),
-        ready_at=sa.bindparam("b_ready"),
-        sent_at=sa.bindparam("b_sent"),
-        reply=sa.bindparam("b_reply"),
-        resends=_d.resends + sa.bindparam("b_resend"),
-        owner="",
-    )
-)
-
-
-def _begun(beginning: Beginning) -> dict[str, Any]:
-    return {
-        "b_id": beginning.id,
-        "b_sha": beginning.sha256,
-        "b_message_id": beginning.message_id,
-        "b_until": beginning.until,
-    }
-
-
-def _finished(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "b_id": outcome.id,
-        "b_state": outcome.state.value,
-        "b_ready": outcome.ready_at,
-        "b_sent": outcome.at if outcome.state == DeliveryState.SENT else None,
-        "b_reply": outcome.reply[:500],
-        "b_resend": int(outcome.state == DeliveryState.UNKNOWN and outcome.ready_at is not None),
-    }
-
-
-def _memory_of(edition: Callable[[Paper], str]) -> Callable[[Paper], str]:
-    """*edition*, asked once for each paper object, which the digests of a block share; it costs 25 microseconds."""
-    known: dict[int, tuple[Paper, str]] = {}  # holds the paper too, so that its id() is nobody else's
-
-    def remembered(paper: Paper) -> str:
-        if id(paper) not in known:
-            known[id(paper)] = paper, edition(paper)
-        return known[id(paper)][1]
-
-    return remembered
-
-
-def _planned(digest: Digest, numbers: Mapping[str, int], edition: Callable[[Paper], str]) -> dict[str, Any]:
-    state = DeliveryState.PLANNED if digest.worth_mailing else DeliveryState.EMPTY
-    interests = replace(digest.subscriber.interests, liked=(), disliked=())
-    content = codec.Content(
-        profile=replace(digest.subscriber.profile, interests=interests),
-        picks=tuple(codec.refer(pick, edition(pick.paper)) for pick in digest.picks),
-        considered=digest.considered,
-        sources=digest.sources,
-        since=digest.since.isoformat() if digest.since else "",
-    )
-    return {
-        "subscriber_id": digest.subscriber.id,
-        "issue": digest.issue,
-        "state": state.value,
-        "planned_at": digest.planned_at,
-        "expires_at": digest.planned_at + LIFE,
-        "ready_at": digest.planned_at if digest.worth_mailing else None,
-        "papers": codec.pack(numbers[pick.paper.id] for pick in digest.picks),
-        "content": codec.contents.dump(content),
-    }
-
-
-def _digest(row: Mapping[str, Any], content: codec.Content, person: Any, papers: Mapping[str, Paper]) -> Digest:
-    return Digest(
-        subscriber=Subscriber(
-            person.id, person.token, content.profile, SubscriberState(person.state), Origin(person.origin)
-        ),
-        issue=row["issue"],
-        planned_at=row["planned_at"],
-        picks=tuple(replace(pick, paper=papers[pick.paper.id]) for pick in content.picks),
-        considered=content.considered,
-        sources=content.sources,
-        since=date.fromisoformat(content.since) if content.since else None,
-    )
-
-
-def _delivery(row: Mapping[str, Any]) -> Delivery:
-    names = ("id", "subscriber_id", "issue", "planned_at", "attempts", "ready_at", "sent_at", "message_id", "reply")
-    return Delivery(**{name: row[name] for name in names}, state=DeliveryState(row["state"]), sha256=row["sha256"])
+            return [(delivery_of(dict(row)), row["email"]) for row in connection.execute(query).mappings()]
