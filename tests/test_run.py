@@ -129,6 +129,18 @@ def test_our_own_fault_stops_the_run_and_costs_nobody(program: Program, relay: S
     assert program.run("2026-02-04T06:01Z").delivered[DeliveryState.SENT] == 3
 
 
+def test_a_relay_that_has_had_enough_gets_fewer_connections(program: Program, relay: Sink) -> None:
+    people = [f"reader{n}@example.org" for n in range(90)]
+    program.roster(entries(*people, zone="Europe/Berlin"))
+    program.set(smtp_connections=2)
+    relay.answers["reader5@example.org"] = "421 4.7.0 too many connections"
+    report = program.run(SEVEN)
+    assert report.delivered.states == {DeliveryState.SENT: 89, DeliveryState.DEFERRED: 1}
+    used = [message.connection for message in relay.messages]
+    assert len(set(used[:30])) > 1
+    assert len(set(used[-20:])) == 1
+
+
 def test_preview_shows_exactly_what_run_sends_and_changes_nothing(program: Program, relay: Sink) -> None:
     program.run("2026-02-04T05:00Z")  # makes the store and the key; nobody is due yet
     before = fingerprint(program.home)

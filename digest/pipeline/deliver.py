@@ -79,6 +79,9 @@ class _Run:
         self._lock = threading.Lock()
         self._trouble = 0
         """Lost connections and refusals on our account since the last message that went out."""
+        self._open = parts.settings.smtp_connections
+        self._too_many = 0
+        """Connections that the relay has closed on us and that are not opened again in this run."""
 
     @property
     def _stopping(self) -> bool:
@@ -88,7 +91,7 @@ class _Run:
         """One connection's share."""
         transport: Transport | None = None
         try:
-            while not self._stopping:
+            while not self._stopping and not self._one_too_many():
                 claims = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
                 if not claims:
                     return
@@ -173,11 +176,26 @@ class _Run:
             case Deferred():
                 state, ready = DeliveryState.DEFERRED, _later(now, claim, error.retry_after)
                 if error.close:
+                    self._slow_down()
                     self._count_trouble(str(error))
             case _:
                 raise error
         log.warning("not sent", delivery=claim.id, state=state.value, reply=str(error), attempt=claim.attempts)
         return Outcome(claim.id, state, now, str(error), ready_at=ready)
+
+    def _slow_down(self) -> None:
+        """RFC 5321, 3.8: a 421 says that the relay has had enough; it gets one connection less."""
+        with self._lock:
+            self._too_many += 1
+
+    def _one_too_many(self) -> bool:
+        """Whether the connection that asks is to end; the last one stays."""
+        with self._lock:
+            if not self._too_many or self._open == 1:
+                return False
+            self._too_many -= 1
+            self._open -= 1
+            return True
 
     def _count_trouble(self, why: str) -> None:
         with self._lock:
