@@ -47,7 +47,7 @@ _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The variable `card` of the templates; `number`, `reason`, `more` and `less` hold slots there."""
+    """The variable `card` of the templates; `number`, `reason`, `more`, `less` and `save` hold slots there."""
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
@@ -65,6 +65,7 @@ class Card:
     reason: str
     more: str
     less: str
+    save: str
 
     @property
     def plain_title(self) -> str:
@@ -152,10 +153,7 @@ class Cards:
 
     def _feedback(self, digest: Digest, pick: Pick) -> dict[str, Quoted]:
         token, issue = digest.subscriber.token, digest.issue
-        return {
-            verb.value: quoted(self._links.feedback(token, issue, pick.paper.id, verb))
-            for verb in (Verb.MORE, Verb.LESS)
-        }
+        return {verb.value: quoted(self._links.feedback(token, issue, pick.paper.id, verb)) for verb in Verb}
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
         card = self.card(pick, terms, has_reason, form, words)
@@ -185,6 +183,7 @@ class Cards:
             reason=slot("reason") if has_reason else "",
             more=slot("more") if self._votes(paper) else "",
             less=slot("less") if self._votes(paper) else "",
+            save=slot("save") if self._votes(paper) else "",
         )
 
 
