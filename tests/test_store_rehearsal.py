@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -161,3 +162,21 @@ def test_a_postgresql_in_which_nothing_was_made_yet_stays_so(postgres: PostgreSQ
             engine = rehearsed.database.engine
         assert sa.inspect(engine).get_table_names() == []
         engine.dispose()
+
+
+def test_after_a_kill_in_mid_write_one_can_look_again(tmp_path: Path) -> None:
+    """The journal of a transaction that nobody will end makes a read-only look impossible."""
+    made = open_store(f"sqlite:///{tmp_path}/made.sqlite", token_of)
+    made.subscribers.add(Profile("ada@example.org"), NOON)
+    made.close()
+    with closing(sqlite3.connect(tmp_path / "made.sqlite", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=TRUNCATE")
+        writer.execute("PRAGMA cache_size=1")  # so that half of the transaction is in the file
+        writer.execute("BEGIN IMMEDIATE")
+        writer.executemany("INSERT INTO facts VALUES (?, ?)", ((str(n), "x" * 500) for n in range(2000)))
+        for name in ("made.sqlite", "made.sqlite-journal"):
+            shutil.copy(tmp_path / name, tmp_path / name.replace("made", "killed"))
+        writer.execute("ROLLBACK")
+    with rehearsal(f"sqlite:///{tmp_path}/killed.sqlite", token_of) as store:
+        assert [person.email for person in store.subscribers.everyone()] == ["ada@example.org"]
+        assert store.facts.get("1") is None

@@ -146,10 +146,18 @@ def _copy(source: Path, target: Path) -> None:
     if _is_idle_wal(source):  # reading it would leave a -wal and a -shm file behind
         uri += "&immutable=1"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copy:
-            origin.backup(copy)
+        try:
+            _backup(uri, target)
+        except sqlite3.OperationalError:
+            # somebody was killed in mid-write: what they left half done must be rolled back before anybody can read
+            _backup(source.absolute().as_uri(), target)
     except sqlite3.Error as error:
         raise SettingsError(f"{WHERE}: cannot read {source}: {error}") from error
+
+
+def _backup(uri: str, target: Path) -> None:
+    with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copied:
+        origin.backup(copied)
 
 
 def _is_idle_wal(file: Path) -> bool:
