@@ -36,13 +36,14 @@ from digest.store.limits import Limit, Limits
 from digest.store.lock import Held, Hold, hold
 from digest.store.outbox import Beginning, Claim, Outcome
 from digest.store.papers import Papers, Stored
+from digest.store.person import address, key_of
 from digest.store.rates import Pace, Rates
 from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
 from digest.store.shelf import Said, Shelf
 from digest.store.signups import Asked, Signups
 from digest.store.sources import Facts, SourceRecord, Sources
-from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf, address, key_of
+from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf
 from digest.store.suppressions import Suppressions
 from digest.store.tidy import Attic
 

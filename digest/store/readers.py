@@ -17,7 +17,8 @@ from digest.models import Origin, Profile, Subscriber, SubscriberState
 from digest.store import codec, schema
 from digest.store.engine import Database
 from digest.store.letters import Letter, queue
-from digest.store.subscribers import Subscribers, TokenOf, _profile, _rows, _subscriber, _values, key_of
+from digest.store.person import key_of, profile_of, rows_of, subscriber_of, values_of
+from digest.store.subscribers import Subscribers, TokenOf
 
 ALIVE = (SubscriberState.ACTIVE, SubscriberState.PAUSED)
 
@@ -50,7 +51,7 @@ class Readers(Subscribers):
             asked = {name: found[name] for name in ("asked_at", "asked_from", "wording")}
             values = {"subscriber_id": row["id"], "confirmed_at": now, "confirmed_from": network, **asked}
             connection.execute(schema.consents.insert().values(values))
-            person = _subscriber(row)
+            person = subscriber_of(row)
             queue(connection, welcome(person))
             return person
 
@@ -60,14 +61,14 @@ class Readers(Subscribers):
             row = self._by_token(connection, token)
             if row is None:
                 return None
-            profile = change(_profile(row))
-            values = _values(profile) | {"email": row["email"], "origin": Origin.WEB.value}
+            profile = change(profile_of(row))
+            values = values_of(profile) | {"email": row["email"], "origin": Origin.WEB.value}
             moved = any(row[name] != values[name] for name in ("zone", "at", "days"))
             if moved and row["state"] == SubscriberState.ACTIVE:
                 values["next_due_at"] = next_due(profile.schedule, now, row["last_issue"])
             self._change(connection, row["id"], values)
             self._want(connection, [profile], now)
-            return _subscriber(row | values)
+            return subscriber_of(row | values)
 
     def pause(self, token: str, until: date | None, now: datetime) -> Subscriber | None:
         """Send nothing until *until*, or until told otherwise; only who gets digests can pause."""
@@ -103,7 +104,7 @@ class Readers(Subscribers):
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _enter(self, connection: sa.Connection, token: str, profile: Profile, now: datetime) -> None:
-        values = _values(profile) | {
+        values = values_of(profile) | {
             "state": SubscriberState.ACTIVE.value,
             "origin": Origin.WEB.value,
             "confirmed_at": now,
@@ -132,14 +133,14 @@ class Readers(Subscribers):
                 return None
             if row["state"] in start:
                 active = state == SubscriberState.ACTIVE
-                due = next_due(_profile(row).schedule, now, row["last_issue"]) if active else None
+                due = next_due(profile_of(row).schedule, now, row["last_issue"]) if active else None
                 self._set_state(connection, row["id"], state, due, until)
                 row |= {"state": state, "next_due_at": due, "paused_until": until}
-            return _subscriber(row)
+            return subscriber_of(row)
 
     def _by_token(self, connection: sa.Connection, token: str) -> dict[str, Any] | None:
         query = sa.select(schema.subscribers).where(_s.token == token).with_for_update()
-        rows = _rows(connection, query)
+        rows = rows_of(connection, query)
         return rows[0] if rows else None
 
     def _change(self, connection: sa.Connection, subscriber_id: int, values: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from yaml.constructor import ConstructorError
 
 from digest.errors import SettingsError, UsageError
 from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic
-from digest.store.subscribers import address, key_of
+from digest.store.person import address, key_of
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

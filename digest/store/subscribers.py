@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from email_validator import EmailNotValidError, validate_email
 
 from digest.due import next_due
 from digest.errors import UsageError
-from digest.models import Origin, Paper, Profile, Schedule, Subscriber, SubscriberState
+from digest.models import Origin, Paper, Profile, Subscriber, SubscriberState
 from digest.store import codec, schema
 from digest.store.engine import Database
+from digest.store.person import key_of, profile_of, rows_of, subscriber_of, values_of
 
 TokenOf = Callable[[str], str]
 """Makes the opaque public id of a new subscriber from the normalised address."""
@@ -41,23 +41,6 @@ class Share(NamedTuple):
 
 
 EVERYBODY = Share(0, 1)
-
-
-def address(text: str) -> str:
-    """*text* as a deliverable address in normal form.
-
-    Raises:
-        UsageError: it is none; the text says why.
-    """
-    try:
-        return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized
-    except EmailNotValidError as error:
-        raise UsageError(f"{text!r} is not an e-mail address: {error}") from error
-
-
-def key_of(email: str) -> str:
-    """What two spellings of one address have in common."""
-    return email.casefold()
 
 
 class Subscribers:
@@ -152,10 +135,10 @@ class Subscribers:
                 raise UsageError(f"nobody with the address {email!r}; `digest subscribers list` shows who there is")
             if row["state"] == SubscriberState.UNSUBSCRIBED and state != SubscriberState.UNSUBSCRIBED and not by_reader:
                 raise _unsubscribed(email)
-            schedule = _profile(row).schedule
+            schedule = profile_of(row).schedule
             due = next_due(schedule, now, row["last_issue"]) if state == SubscriberState.ACTIVE else None
             self._set_state(connection, row["id"], state, due, until)
-            return _subscriber(row | {"state": state, "next_due_at": due, "paused_until": until})
+            return subscriber_of(row | {"state": state, "next_due_at": due, "paused_until": until})
 
     def resume_paused(self, now: datetime) -> int:
         """Wake those whose pause is over; how many."""
@@ -163,12 +146,12 @@ class Subscribers:
         over = sa.and_(s.state == SubscriberState.PAUSED.value, s.paused_until <= now.date())
         query = sa.select(schema.subscribers).where(over)
         with self._database.reading() as connection:
-            if not _rows(connection, query.limit(1)):  # the usual minute: no lock is taken for nothing
+            if not rows_of(connection, query.limit(1)):  # the usual minute: no lock is taken for nothing
                 return 0
         with self._database.writing(alone_in=schema.subscribers) as connection:
-            rows = _rows(connection, query)
+            rows = rows_of(connection, query)
             for row in rows:
-                due = next_due(_profile(row).schedule, now, row["last_issue"])
+                due = next_due(profile_of(row).schedule, now, row["last_issue"])
                 self._set_state(connection, row["id"], SubscriberState.ACTIVE, due)
         return len(rows)
 
@@ -176,20 +159,20 @@ class Subscribers:
         """The person with that address."""
         with self._database.reading() as connection:
             row = self._row(connection, email)
-        return _subscriber(row) if row else None
+        return subscriber_of(row) if row else None
 
     def by_token(self, token: str) -> Subscriber | None:
         """The person behind a link."""
         with self._database.reading() as connection:
             query = sa.select(schema.subscribers).where(schema.subscribers.c.token == token)
-            rows = _rows(connection, query)
-        return _subscriber(rows[0]) if rows else None
+            rows = rows_of(connection, query)
+        return subscriber_of(rows[0]) if rows else None
 
     def by_ids(self, ids: Iterable[int]) -> dict[int, Subscriber]:
         """The people with these ids."""
         with self._database.reading() as connection:
             query = sa.select(schema.subscribers).where(schema.subscribers.c.id.in_(sorted(set(ids))))
-            return {row["id"]: _subscriber(row) for row in _rows(connection, query)}
+            return {row["id"]: subscriber_of(row) for row in rows_of(connection, query)}
 
     def due(self, now: datetime, limit: int, share: Share = EVERYBODY) -> list[Subscriber]:
         """At most *limit* people of *share* whose issue is due, the longest waiting first."""
@@ -198,7 +181,7 @@ class Subscribers:
         if share.of > 1:
             query = query.where(s.id % share.of == share.number)
         with self._database.reading() as connection:
-            return [_subscriber(row) for row in _rows(connection, query)]
+            return [subscriber_of(row) for row in rows_of(connection, query)]
 
     def count_due(self, now: datetime) -> int:
         """How many people's issue is due."""
@@ -227,10 +210,10 @@ class Subscribers:
                 .limit(block)
             )
             with self._database.reading() as connection:
-                rows = _rows(connection, query)
+                rows = rows_of(connection, query)
             if not rows:
                 return
-            yield from map(_subscriber, rows)
+            yield from map(subscriber_of, rows)
             last = rows[-1]["id"]
 
     def counts(self) -> dict[str, int]:
@@ -262,16 +245,16 @@ class Subscribers:
         """Everybody whom a roster brought, and everybody with one of these keys."""
         s = schema.subscribers.c
         query = sa.select(schema.subscribers)
-        found = {row["email_key"]: row for row in _rows(connection, query.where(s.origin == Origin.FILE.value))}
+        found = {row["email_key"]: row for row in rows_of(connection, query.where(s.origin == Origin.FILE.value))}
         rest = sorted(keys - set(found))
         for start in range(0, len(rest), 500):
             named = query.where(s.email_key.in_(rest[start : start + 500]))
-            found |= {row["email_key"]: row for row in _rows(connection, named)}
+            found |= {row["email_key"]: row for row in rows_of(connection, named)}
         return list(found.values())
 
     def _row(self, connection: sa.Connection, email: str) -> dict[str, Any] | None:
         query = sa.select(schema.subscribers).where(schema.subscribers.c.email_key == key_of(email))
-        rows = _rows(connection, query)
+        rows = rows_of(connection, query)
         return rows[0] if rows else None
 
     def _insert(self, connection: sa.Connection, profiles: Sequence[Profile], origin: Origin, now: datetime) -> None:
@@ -284,7 +267,7 @@ class Subscribers:
                 "created_at": now,
                 "confirmed_at": now,
                 "next_due_at": next_due(profile.schedule, now),
-                **_values(profile),
+                **values_of(profile),
             }
             for profile in profiles
         ]
@@ -322,7 +305,7 @@ class Subscribers:
         """Take over *profile* where the origin may; True when something changed."""
         if row["origin"] == Origin.WEB or row["state"] == SubscriberState.UNSUBSCRIBED:
             return False
-        values: dict[str, Any] = _values(profile) | {"origin": origin.value}
+        values: dict[str, Any] = values_of(profile) | {"origin": origin.value}
         back = row["state"] == SubscriberState.REMOVED
         if back:
             values["state"] = SubscriberState.ACTIVE.value
@@ -354,10 +337,6 @@ def _unsubscribed(email: str) -> UsageError:
     return UsageError(f"{email} unsubscribed; only they can subscribe again")
 
 
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
 def _refuse_others(row: Mapping[str, Any]) -> None:
     """Raise where the operator's command may not change a person."""
     if row["state"] == SubscriberState.UNSUBSCRIBED:
@@ -366,40 +345,3 @@ def _refuse_others(row: Mapping[str, Any]) -> None:
         raise UsageError(f"{row['email']} signed up on the web and decides there")
     if row["origin"] == Origin.FILE and row["state"] != SubscriberState.REMOVED:
         raise UsageError(f"{row['email']} stands in the roster; change the entry there")
-
-
-def _values(profile: Profile) -> dict[str, Any]:
-    return {
-        "email": profile.email,
-        "name": profile.name,
-        "language": profile.language,
-        "papers": profile.papers,
-        "zone": profile.schedule.zone,
-        "at": profile.schedule.at.isoformat("minutes"),
-        "days": "".join(str(day) for day in sorted(profile.schedule.days)),
-        "interests": codec.interests.dump(profile.interests),
-    }
-
-
-def _profile(row: Mapping[str, Any]) -> Profile:
-    return Profile(
-        email=row["email"],
-        name=row["name"],
-        interests=codec.interests.load(row["interests"]),
-        schedule=Schedule(row["zone"], time.fromisoformat(row["at"]), frozenset(int(day) for day in row["days"])),
-        papers=row["papers"],
-        language=row["language"],
-    )
-
-
-def _subscriber(row: Mapping[str, Any]) -> Subscriber:
-    return Subscriber(
-        id=row["id"],
-        token=row["token"],
-        profile=_profile(row),
-        state=SubscriberState(row["state"]),
-        origin=Origin(row["origin"]),
-        next_due_at=row["next_due_at"],
-        last_issue=row["last_issue"],
-        paused_until=row["paused_until"],
-    )
