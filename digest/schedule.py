@@ -25,7 +25,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from digest import app, inbound
 from digest.errors import DigestError, SettingsError
-from digest.pipeline import Report, Roster
+from digest.pipeline import ASKING, LOOKING_UP, Report, Roster
 from digest.settings import Settings
 from digest.supervised import Signals, notify, watchdog_interval
 from digest.web.server import serving
@@ -81,7 +81,8 @@ def running(settings: Settings) -> Iterator[Clock]:
     finally:
         if not clock.stop(GRACE):
             log.error("cut off", reason=f"the pass did not end within {GRACE:g} s; the next one takes it up")
-            os._exit(1)  # threads that wait for a stranger's answer would keep the process for minutes
+            # threads that wait for a stranger's answer would keep the process for minutes
+            os._exit(0 if clock.only_reading else 1)
 
 
 def _attend(signals: Signals, clock: Clock, load: Callable[[], Settings]) -> Settings | None:
@@ -119,6 +120,7 @@ class Clock:
         self._free = threading.Lock()
         self._alive = time.monotonic()
         self._taken = False
+        self._doing = ""
         self.status = "Waiting for the next minute"
         """One line for the supervisor; holds no address."""
         self.ticked: datetime | None = None
@@ -172,8 +174,13 @@ class Clock:
                 self._alert("crashed", f"A pass crashed, and is tried again every minute: {error!r}")
             self.ticked = app.system_clock()
 
-    def _progress(self, _what: str, _done: int, _total: int | None) -> None:
-        self._alive = time.monotonic()
+    @property
+    def only_reading(self) -> bool:
+        """Whether the pass waits for a source, which can be cut off without anything being in doubt."""
+        return self._doing in {ASKING, LOOKING_UP}
+
+    def _progress(self, what: str, _done: int, _total: int | None) -> None:
+        self._alive, self._doing = time.monotonic(), what
 
     def _tell(self, report: Report) -> None:
         if report.taken != self._taken:

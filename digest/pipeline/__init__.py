@@ -14,15 +14,17 @@ from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
-from digest.pipeline.pull import Pulled, pull
+from digest.pipeline.pull import ASKING, LOOKING_UP, Pulled, pull
 from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, Worked, refresh, remember, run, synchronise, work
 from digest.pipeline.tidy import tidy
 from digest.store import EVERYBODY, Share
 
 __all__ = [
+    "ASKING",
     "EVERYBODY",
     "GIVEN_UP",
+    "LOOKING_UP",
     "Delivered",
     "Parts",
     "Planned",

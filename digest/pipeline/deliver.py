@@ -61,6 +61,7 @@ def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     """
     report = Delivered()
     parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
+    parts.progress("sending", 0, None)
     with Ledger(parts.store, parts.owner) as ledger:
         run = _Run(parts, ledger, report)
         workers = parts.settings.smtp_connections

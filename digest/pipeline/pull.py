@@ -26,6 +26,9 @@ RETRY = timedelta(minutes=5)
 LATE = timedelta(hours=3)
 """So long after an announcement a source is read every `AGAIN`, because its feed may come late."""
 
+ASKING, LOOKING_UP = "asking the sources", "looking up liked papers"
+"""What progress calls the two stages; nothing is lost when a process ends in them."""
+
 LOOK_UPS = 200
 """Papers named by readers that one pull looks up at most."""
 
@@ -62,11 +65,11 @@ def pull(parts: Parts) -> list[Pulled]:
         return source, _safely(source, parts, Task(now, covered, categories))
 
     done: list[Pulled] = []
-    parts.progress("asking the sources", 0, len(parts.sources))
+    parts.progress(ASKING, 0, len(parts.sources))
     with ThreadPoolExecutor(max_workers=max(1, len(parts.sources)), thread_name_prefix="pull") as pool:
         for source, found in pool.map(ask, parts.sources):
             done.append(_keep(parts, source, found, now) if found else Pulled(source.name, skipped=True))
-            parts.progress("asking the sources", len(done), len(parts.sources))
+            parts.progress(ASKING, len(done), len(parts.sources))
     _look_up(parts, now)
     return done
 
@@ -109,10 +112,10 @@ def _look_up(parts: Parts, now: datetime) -> None:
     wanted = parts.store.papers.wanted(now, LOOK_UPS)
     if not wanted:
         return
-    parts.progress("looking up liked papers", 0, len(wanted))
+    parts.progress(LOOKING_UP, 0, len(wanted))
     found, failure = parts.look_up(parts.client, wanted)
     if failure:
         log.warning("look-up failed", reason=failure, asked=len(wanted), found=len(found))
     answered = [paper.id for paper in found] if failure else wanted
     parts.store.papers.add_looked_up(answered, found, now)
-    parts.progress("looking up liked papers", len(found), len(wanted))
+    parts.progress(LOOKING_UP, len(found), len(wanted))
