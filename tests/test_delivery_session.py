@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
-from digest.delivery import check, connect
+from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.delivery.relay import Relay, Tls, hello_name, is_loopback
-from digest.delivery.session import Timeouts, probe, verifying_context
+from digest.delivery.session import Timeouts, verifying_context
 from digest.delivery.smtp import SmtpTransport
 from digest.errors import Deferred, DeliveryError, SenderAtFault, SettingsError
 from digest.models import Message
@@ -288,23 +288,3 @@ def test_we_say_our_name() -> None:
     with peer([GREETING, EHLO, hang_up]) as server, pytest.raises(Deferred):
         send(relay_to(server, Tls.NONE))
     assert server.heard[0][0] == b"ehlo digest.example"
-
-
-# ---- for the doctor --------------------------------------------------------------------------------------------------
-
-
-def test_a_check_tells_what_it_found_and_sends_nothing() -> None:
-    with sink(starttls=server_context(), login=("ada", "secret"), extensions=["PIPELINING"]) as server:
-        found = probe(relay_to(server, Tls.REQUIRED, "ada", "secret"), "digest.example", TIMEOUTS, our_context())
-        assert found.startswith(f"127.0.0.1:{server.port}: TLSv1.3, logged in as ada, offers ")
-        assert "PIPELINING" in found
-        assert "secret" not in found
-        assert server.messages == []
-
-
-def test_a_check_of_the_settings() -> None:
-    assert check(Settings()) == "no relay is set; mail is kept in var/mailbox"
-    with sink() as server:
-        assert ": no TLS, no login, offers " in check(Settings(smtp_url=server.url))
-    with pytest.raises(Deferred, match="refused"):
-        check(Settings(smtp_url=server.url))

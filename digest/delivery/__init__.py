@@ -19,7 +19,7 @@ from typing import Protocol
 
 from digest.delivery.mailbox import Mailbox
 from digest.delivery.relay import Relay, hello_name
-from digest.delivery.session import Timeouts, probe, verifying_context
+from digest.delivery.session import verifying_context
 from digest.delivery.smtp import SmtpTransport
 from digest.models import Message
 from digest.settings import Settings
@@ -60,19 +60,6 @@ def connect(settings: Settings) -> Callable[[], Transport]:
         messages_per_connection=settings.smtp_messages_per_connection,
         context=verifying_context(),  # one for all: reading the authorities costs more than a dozen messages
     )
-
-
-def check(settings: Settings) -> str:
-    """Connect as `connect` would, secure, log in and leave again; what was found, for `digest doctor`.
-
-    Raises:
-        SettingsError: `smtp_url` contradicts itself.
-        DeliveryError: what would keep mail from leaving.
-    """
-    if settings.smtp_url is None:
-        return f"no relay is set; mail is kept in {settings.path(settings.mailbox)}"
-    impatient = Timeouts(connect=10, greeting=30, command=30)
-    return probe(Relay.from_settings(settings), _hello(settings), impatient, verifying_context())
 
 
 def _hello(settings: Settings) -> str | None:

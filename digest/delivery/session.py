@@ -13,7 +13,7 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
@@ -161,24 +161,6 @@ def open_session(relay: Relay, hello: str | None, timeouts: Timeouts, context: s
         session.close()
         raise
     return session
-
-
-def probe(relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> str:
-    """Open a session and leave again, sending nothing; what was found, for the operator to read.
-
-    Raises:
-        Deferred, SenderAtFault: as `open_session`.
-    """
-    session = open_session(relay, hello, timeouts, context)
-    try:
-        secured = session.sock.version() if isinstance(session.sock, ssl.SSLSocket) else "no TLS"
-        login = f"logged in as {relay.user}" if relay.user else "no login"
-        offered = " ".join(sorted(f"{name.upper()} {value}".strip() for name, value in session.esmtp_features.items()))
-        with suppress(smtplib.SMTPServerDisconnected):
-            session.quit()
-    finally:
-        session.close()
-    return f"{relay}: {secured}, {login}, offers {offered or 'no extensions'}"
 
 
 @contextmanager
