@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -35,8 +33,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digest.sample import upstream  # noqa: E402
 from tests.databases import postgresql  # noqa: E402
+from tests.program import a_home  # noqa: E402
 from tests.smtp_servers import Sink, sink  # noqa: E402
 
 DAY = date(2026, 2, 4)
@@ -47,15 +45,9 @@ FINAL = {"sent", "unknown"}
 def crash(database: str, policy: str, readers: int, kills: int, seed: int) -> dict[str, Any]:
     """One campaign."""
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        base = stack.enter_context(upstream.serve(DAY))
+        home, environment = stack.enter_context(a_home(DAY))
         kept = stack.enter_context(sink())
-        environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "DIGEST_HOME": str(home),
-            "DIGEST_HUGGINGFACE_URL": base,
-            "DIGEST_ARXIV_FEED_URL": base,
-            "DIGEST_ARXIV_API_URL": base,
+        environment |= {
             "DIGEST_SMTP_URL": kept.url,
             "DIGEST_SMTP_CONNECTIONS": str(CONNECTIONS),
             "DIGEST_UNKNOWN": policy,

@@ -17,10 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import resource
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,9 +39,9 @@ from send import BEFORE, DAY, DUE, roster, run  # noqa: E402
 from digest import app, pipeline  # noqa: E402
 from digest.cli.common import configure_logs  # noqa: E402
 from digest.pipeline import Parts  # noqa: E402
-from digest.sample import upstream  # noqa: E402
 from digest.settings import load  # noqa: E402
 from tests.databases import postgresql  # noqa: E402
+from tests.program import a_home  # noqa: E402
 from tests.smtp_servers import postfix_sink  # noqa: E402
 
 KINDS = 1_000
@@ -94,14 +92,8 @@ def growth(found: list[dict[str, Any]]) -> dict[str, float]:
 def prepared(url: str, relay: str, readers: int) -> Iterator[dict[str, str]]:
     """The environment of a program with so many readers, all due at `DUE`."""
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        base = stack.enter_context(upstream.serve(DAY))
-        environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "DIGEST_HOME": str(home),
-            "DIGEST_HUGGINGFACE_URL": base,
-            "DIGEST_ARXIV_FEED_URL": base,
-            "DIGEST_ARXIV_API_URL": base,
+        home, environment = stack.enter_context(a_home(DAY))
+        environment |= {
             "DIGEST_DATABASE_URL": url,
             "DIGEST_PUBLIC_URL": "https://digest.example.org",
             "DIGEST_SMTP_URL": relay,

@@ -44,10 +44,10 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from digest.sample import upstream  # noqa: E402
 from digest.sample.papers import inventions  # noqa: E402
 from tests.databases import postgresql  # noqa: E402
 from tests.delays import delayed  # noqa: E402
+from tests.program import a_home  # noqa: E402
 from tests.smtp_servers import postfix_sink  # noqa: E402
 
 DAY = date(2026, 2, 4)
@@ -127,14 +127,8 @@ def roster(readers: int, seed: int = 1) -> str:
 def prepared(database: str, readers: int, relay: str, connections: int) -> Iterator[dict[str, str]]:
     """The environment of a program whose *readers* are due at `DUE`, and to whom nothing else remains to be done."""
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        base = stack.enter_context(upstream.serve(DAY))
-        environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "DIGEST_HOME": str(home),
-            "DIGEST_HUGGINGFACE_URL": base,
-            "DIGEST_ARXIV_FEED_URL": base,
-            "DIGEST_ARXIV_API_URL": base,
+        home, environment = stack.enter_context(a_home(DAY))
+        environment |= {
             "DIGEST_PUBLIC_URL": "https://digest.example.org",
             "DIGEST_SMTP_URL": relay,
             "DIGEST_SMTP_CONNECTIONS": str(connections),

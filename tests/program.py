@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from digest import app
 from digest.pipeline import Report
+from digest.sample import upstream
 from digest.settings import Settings, load
 from tests.smtp_servers import Received
 
@@ -44,6 +48,15 @@ class Program:
         """The same settings as variables, for a process."""
         named = {f"DIGEST_{name.upper()}": str(value) for name, value in self.given.items()}
         return {"DIGEST_HOME": str(self.home), **named}
+
+
+@contextmanager
+def a_home(day: date) -> Iterator[tuple[Path, dict[str, str]]]:
+    """An empty home folder, and the environment of a process that lives there and reads the sample day."""
+    with TemporaryDirectory() as folder, upstream.serve(day) as base:
+        sources = dict.fromkeys(("huggingface_url", "arxiv_feed_url", "arxiv_api_url"), base)
+        program = Program(Path(folder), sources)
+        yield program.home, os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | program.environment()
 
 
 def at(moment: str) -> datetime:
