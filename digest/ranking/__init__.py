@@ -21,7 +21,7 @@ from digest.ranking.choose import BLOCK, Turn, Verdict, choices, ranked
 from digest.ranking.explain import Explanation, Interest, Part, Term
 from digest.ranking.meaning import Vectors
 from digest.ranking.pool import Pool, prepare
-from digest.ranking.profiles import Profile, Reader, compile_reader
+from digest.ranking.profiles import Profile, Reader, compile_reader, compile_readers
 from digest.ranking.statistics import Statistics, learn
 
 __all__ = [
@@ -73,8 +73,7 @@ def select(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile] | 
     """As `choose`, one after the other, so that memory does not grow with the number of readers."""
     for start in range(0, len(readers), BLOCK):
         block = readers[start : start + BLOCK]
-        given = profiles[start : start + BLOCK] if profiles is not None else [None] * len(block)
-        compiled = [_current(pool, reader, profile) for reader, profile in zip(block, given, strict=True)]
+        compiled = _current(pool, block, profiles[start : start + BLOCK] if profiles is not None else ())
         results = ranked(pool, block, compiled)
         for row, (reader, profile) in enumerate(zip(block, compiled, strict=True)):
             turn = Turn(pool, reader, profile, results, row)
@@ -84,10 +83,13 @@ def select(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile] | 
 
 def explain(pool: Pool, reader: Reader, paper_id: str, profile: Profile | None = None) -> Explanation:
     """Every term of a paper's score for a reader, and why it was or was not picked."""
-    return _explain.explain(pool, reader, _current(pool, reader, profile), paper_id)
+    return _explain.explain(pool, reader, _current(pool, [reader], [profile] if profile else ())[0], paper_id)
 
 
-def _current(pool: Pool, reader: Reader, profile: Profile | None) -> Profile:
-    if profile is not None and profile.statistics == pool.statistics.id:
-        return profile
-    return compile_reader(reader, pool.statistics)
+def _current(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -> Sequence[Profile]:
+    """*profiles* where they were compiled under the pool's statistics; else compiled now."""
+    kept = {n: p for n, p in enumerate(profiles) if p.statistics == pool.statistics.id}
+    missing = [n for n in range(len(readers)) if n not in kept]
+    fresh = compile_readers([readers[n] for n in missing], pool.phrases)
+    found = kept | dict(zip(missing, fresh, strict=True))
+    return [found[n] for n in range(len(readers))]

@@ -7,15 +7,16 @@ length, which all its words share). Words are shown as the paper writes them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from digest.models import Candidate, Pick, Reason, ReasonKind, Section
 from digest.ranking.choose import Choice, Ranked, Turn, Verdict, choices, ranked
+from digest.ranking.facets import Facet
 from digest.ranking.names import find
 from digest.ranking.pool import Pool, Wording
-from digest.ranking.profiles import Facet, Profile, Reader
+from digest.ranking.profiles import Profile, Reader
 from digest.ranking.scoring import (
     AUTHOR,
     CATEGORY,
@@ -118,30 +119,26 @@ def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     if pool.trend.known[number] and heat > 0:
         found.append((heat, _public(pool, number)))
     whole = sum(value for value, _ in found) or 1.0
-    told = [_valued(r, value / whole) for value, r in sorted(found, key=lambda f: -f[0]) if value >= LEAST * whole]
+    found.sort(key=lambda f: -f[0])
+    told = [replace(reason, value=round(value / whole, 4)) for value, reason in found if value >= LEAST * whole]
     day = reader.seen.get(pool.candidates[number].paper.id)
     return (Reason(ReasonKind.SEEN, day=day, value=1.0), *told) if day else tuple(told)
-
-
-def _valued(reason: Reason, value: float) -> Reason:
-    return Reason(
-        reason.kind, reason.subject, reason.terms, round(value, 4), reason.upvotes, reason.percentile, reason.day
-    )
 
 
 def _interest_reasons(turn: Turn, facet: Facet, number: int) -> list[Reason]:
     """The phrase, the liked papers, or both, each with its share of the facet's value."""
     pool = turn.pool
+    if facet.likes.size == 0 and (matched := typed(pool, facet, number)):
+        return [Reason(ReasonKind.TOPIC, facet.subject, _texts(matched), value=1.0)]
     words, library, latent = contributions(pool, facet, number)
     phrase, rest = max(float(words.sum() + latent[0].sum()), 0.0), max(float(library.sum() + latent[1].sum()), 0.0)
     share = phrase / max(phrase + rest, 1e-9) if facet.likes.size else 1.0
-    ids = pool.terms(number)
     found = []
     if facet.kind is ReasonKind.TOPIC:
-        terms = surface(pool, number, ids, words, typed=True) or surface(pool, number, ids, latent[0])
+        terms = typed(pool, facet, number) or surface(pool, number, latent[0])
         found.append(Reason(ReasonKind.TOPIC, facet.subject, _texts(terms), value=share))
     if facet.likes.size:
-        terms = surface(pool, number, ids, library + latent[1])
+        terms = surface(pool, number, library + latent[1])
         title = _nearest(turn, facet, number)
         found.append(Reason(ReasonKind.LIKED, title, _texts(terms), value=1 - share if found else 1.0))
     return found
@@ -170,21 +167,31 @@ def _weights(keys: Ids, values: Floats, wanted: Ids) -> Floats:
     return np.where(keys[place] == wanted, values[place], 0) if len(keys) else np.zeros(len(wanted), np.float32)
 
 
-def surface(pool: Pool, number: int, ids: Ids, values: Floats, *, typed: bool = False) -> list[Term]:
+def typed(pool: Pool, facet: Facet, number: int) -> list[Term]:
+    """The words that the reader typed, as the paper writes them, even common ones; those that add most first."""
+    paper = pool.worded(number)
+    asked = [(id_, adds) for id_, adds in zip(facet.bm25_ids.tolist(), facet.bm25.tolist(), strict=True) if adds > 0]
+    return _strongest((paper[id_][0] * adds, w) for id_, adds in asked if id_ in paper for w in paper[id_][1])
+
+
+def surface(pool: Pool, number: int, values: Floats, *, common: bool = False) -> list[Term]:
     """The terms that add most, as the paper writes them; a pair takes the place of its words.
 
     Args:
         pool: the day's papers.
         number: of the candidate.
-        ids: of the paper's terms.
-        values: what each adds.
-        typed: whether the reader typed them, so that even a common word may be shown.
+        values: what each of the paper's terms adds.
+        common: whether even a common word may be shown.
     """
-    keep = values > 0
-    if not typed:
+    ids, keep = pool.terms(number), values > 0
+    if not common:
         keep &= pool.statistics.document_frequency(ids) <= COMMON * max(pool.statistics.papers, 10)
-    worth = dict(zip(ids[keep].tolist(), values[keep].tolist(), strict=True))
-    found = [(worth[w.term], w) for w in pool.written(number) if w.term in worth and (typed or len(w.text) > 2)]
+    paper = pool.worded(number)
+    worth = zip(ids[keep].tolist(), values[keep].tolist(), strict=True)
+    return _strongest((value, w) for id_, value in worth for w in paper[id_][1] if common or len(w.text) > 2)
+
+
+def _strongest(found: Iterable[tuple[float, Wording]]) -> list[Term]:
     return _longest(sorted(found, key=lambda f: (-f[0], f[1].text))[: 3 * SHOWN])
 
 
@@ -294,12 +301,10 @@ def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Pa
 
 def _interests(pool: Pool, profile: Profile, number: int) -> tuple[Interest, ...]:
     values = facet_values(pool, profile.facets)[:, number] if profile.facets else ()
-    ids = pool.terms(number)
     found = []
     for facet, value in zip(profile.facets, values, strict=True):
         words, library, latent = contributions(pool, facet, number)
-        terms = surface(
-            pool, number, ids, words + library + latent[0] + latent[1], typed=facet.kind is ReasonKind.TOPIC
-        )
+        everything = words + library + latent[0] + latent[1]
+        terms = surface(pool, number, everything, common=facet.kind is ReasonKind.TOPIC)
         found.append(Interest(facet.kind, facet.subject, float(value), facet.weight, tuple(terms)))
     return tuple(sorted(found, key=lambda i: -i.value))

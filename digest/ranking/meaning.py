@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from digest.models import Paper, ReasonKind
-from digest.ranking.profiles import SHRINK, Facet, Reader
+from digest.ranking.facets import SHRINK, Facet
+from digest.ranking.profiles import Reader
 from digest.ranking.statistics import unit
 from digest.ranking.text import Floats
 

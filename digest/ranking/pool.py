@@ -15,6 +15,7 @@ from digest.models import Candidate
 from digest.ranking.meaning import Meanings, Vectors
 from digest.ranking.muting import Plain
 from digest.ranking.names import Name, bylines
+from digest.ranking.phrases import Phrases
 from digest.ranking.statistics import Statistics, learn
 from digest.ranking.text import Floats, Ids, bag_of, fold, mentions, text_of
 from digest.ranking.trending import Trend, trend
@@ -54,6 +55,8 @@ class Pool:
     """A cache: which papers have a muted phrase. Readers mute the same few words."""
     texts: dict[int, tuple[Wording, ...]] = field(default_factory=dict, repr=False)
     """A cache: what `written` found. Readers get the same few papers."""
+    words: dict[int, Mapping[int, tuple[float, tuple[Wording, ...]]]] = field(default_factory=dict, repr=False)
+    """A cache: what `worded` found."""
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -74,6 +77,23 @@ class Pool:
                     found.setdefault(fold(words), Wording(mention.id, words, frozenset(fold(words).split())))
             self.texts[number] = tuple(found.values())
         return self.texts[number]
+
+    def worded(self, number: int) -> Mapping[int, tuple[float, tuple[Wording, ...]]]:
+        """By term of candidate *number*: its BM25, and how the paper writes it."""
+        if number not in self.words:
+            written: dict[int, list[Wording]] = {}
+            for wording in self.written(number):
+                written.setdefault(wording.term, []).append(wording)
+            matrix = self.views.bm25
+            values = matrix.data[matrix.indptr[number] : matrix.indptr[number + 1]].tolist()
+            terms = zip(self.terms(number).tolist(), values, strict=True)
+            self.words[number] = {term: (value, tuple(written.get(term, ()))) for term, value in terms}
+        return self.words[number]
+
+    @cached_property
+    def phrases(self) -> Phrases:
+        """What readers typed, compiled under the pool's statistics."""
+        return Phrases(self.statistics)
 
     @cached_property
     def similarity(self) -> Floats:

@@ -1,9 +1,8 @@
 """One reader's interests, compiled into numbers that a whole block of readers can be scored with.
 
-Every interest becomes a *facet*: a linear function of a paper that says by how many standard deviations the paper is
-better than an ordinary one of the stored papers. Facets are scored apart and a paper counts by its best one, because an
-average drowns the smaller interests. A phrase is BM25 plus the latent view; liked papers are Rocchio's rule on TF-IDF
-plus the latent view. All weights come from docs/ranking.md.
+Every interest becomes a facet. Facets are scored apart and a paper counts by its best one, because an average drowns
+the smaller interests. Liked papers are Rocchio's rule on TF-IDF plus the latent view; phrases have a module of their
+own. All weights come from docs/ranking.md.
 """
 
 from __future__ import annotations
@@ -13,23 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from digest.models import Interests, Paper, ReasonKind, Topic
-from digest.ranking.statistics import K1, Statistics, unit
-from digest.ranking.text import Floats, Ids, bag, bag_of, word_ids
+from digest.ranking.facets import USUAL_LATENT, USUAL_TFIDF, Facet, standard, standardised, value
+from digest.ranking.phrases import Phrases
+from digest.ranking.statistics import Statistics, unit
+from digest.ranking.text import Floats, bag_of
 from digest.ranking.views import Views
 
 PROFILE_TERMS = 1000
 """Terms kept of a library, the heaviest first; 400 lose 0.02 of nDCG@10, more than 1000 gain nothing."""
-PAIR_WEIGHT = 0.5
-"""What a pair of words of a phrase counts beside a single word: its words are already counted."""
-PHRASE_LATENT = 0.5
 SAME_INTEREST = 1.25
 """How well a liked paper must match a phrase to be taken, by half, as speaking of the same interest."""
-SHRINK = 20
-"""A spread is estimated as if so many ordinary papers had been seen beforehand, with these spreads:"""
-USUAL_TFIDF, USUAL_BM25, USUAL_LATENT = 0.03, 0.15, 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +45,6 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Facet:
-    """One interest as a linear function of a paper; 0 is an ordinary paper, 2 a match, 3 a strong one."""
-
-    kind: ReasonKind
-    subject: str
-    weight: float = 1.0
-    ids: Ids = field(default_factory=lambda: np.empty(0, np.uint32))
-    tfidf: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    """What one unit of TF-IDF of each of `ids` adds."""
-    bm25_ids: Ids = field(default_factory=lambda: np.empty(0, np.uint32))
-    bm25: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    """What one unit of BM25 of each of `bm25_ids` adds."""
-    mean: float = 0.0
-    """What one unit of likeness to the mean paper takes away."""
-    latent: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    """What one unit of each latent dimension adds."""
-    typed_latent: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    """The part of `latent` that comes from a phrase; the rest comes from liked papers."""
-    offset: float = 0.0
-    likes: Floats = field(default_factory=lambda: np.empty(0, np.float32))
-    """How much each of the reader's liked papers speaks of this interest, 0..1; empty where none does."""
-
-
-@dataclass(frozen=True, slots=True)
 class Profile:
     """The compiled form of a reader under one set of statistics."""
 
@@ -91,53 +61,41 @@ def latent_share(papers: float) -> float:
 
 def compile_reader(reader: Reader, statistics: Statistics) -> Profile:
     """Facets of *reader*; a pure function of both, so that it may be kept and shared."""
-    liked = _Library(reader.liked, statistics)
-    facets = [topic_facet(topic, liked, statistics) for topic in reader.interests.topics if bag(topic.phrase).ids.size]
-    if reader.liked:
+    return compile_readers([reader], Phrases(statistics))[0]
+
+
+def compile_readers(readers: Sequence[Reader], phrases: Phrases) -> list[Profile]:
+    """The profile of each; what they typed is compiled together."""
+    phrases.learn(topic.phrase for reader in readers for topic in reader.interests.topics)
+    return [_profile(reader, phrases) for reader in readers]
+
+
+def _profile(reader: Reader, phrases: Phrases) -> Profile:
+    statistics = phrases.statistics
+    liked = _Library(reader.liked, statistics) if reader.liked else None
+    typed = ((topic, facet) for topic in reader.interests.topics if (facet := phrases.facet(topic.phrase)))
+    facets = [_topic(topic, facet, liked) for topic, facet in typed]
+    if liked:
         facets.append(liked.facet(np.ones(len(reader.liked), np.float32)))
-    disliked = _Library(reader.disliked, statistics)
-    against = disliked.facet(np.ones(len(reader.disliked), np.float32)) if reader.disliked else None
+    against = None
+    if reader.disliked:
+        against = _Library(reader.disliked, statistics).facet(np.ones(len(reader.disliked), np.float32))
     return Profile(statistics.id, tuple(facets), against)
 
 
-def topic_facet(topic: Topic, liked: _Library, statistics: Statistics) -> Facet:
+def _topic(topic: Topic, phrase: Facet, liked: _Library | None) -> Facet:
     """A phrase, and the liked papers that speak of it: two witnesses of one interest are added up."""
-    phrase = _phrase(topic, statistics)
-    if not liked.papers:
-        return phrase
+    if liked is None:
+        return phrase if topic.weight == 1 else replace(phrase, weight=topic.weight)
     match = value(phrase, liked.views)
     share = 1 / (1 + np.exp(np.clip(2 * (SAME_INTEREST - match), -30, 30)))
-    return _standardised(_add(phrase, liked.facet(share), float(share.max())), statistics)
-
-
-def _phrase(topic: Topic, statistics: Statistics) -> Facet:
-    terms = bag(topic.phrase)
-    single = np.isin(terms.ids, word_ids(topic.phrase))
-    idf = statistics.bm25_idf(terms.ids) * np.where(single, 1, PAIR_WEIGHT).astype(np.float32)
-    weights = idf / max(float(idf.sum()) * (K1 + 1), 1e-9)
-    reference = statistics.reference_views
-    words = _standard(reference.bm25 @ reference.spread_out(terms.ids, weights), USUAL_BM25)
-    direction = unit(statistics.latent(csr_matrix(statistics.tfidf(terms)[None, :]), terms.ids)[0])
-    latent = _standard(reference.latent @ direction, USUAL_LATENT)
-    share = PHRASE_LATENT if direction.any() else 0.0
-    facet = Facet(
-        ReasonKind.TOPIC,
-        topic.phrase,
-        topic.weight,
-        bm25_ids=terms.ids,
-        bm25=(1 - share) / words[1] * weights,
-        latent=share / latent[1] * direction,
-        typed_latent=share / latent[1] * direction,
-        offset=-(1 - share) * words[0] / words[1] - share * latent[0] / latent[1],
-    )
-    return _standardised(facet, statistics)
+    return standardised(_add(phrase, liked.facet(share), topic.weight, float(share.max())), liked.statistics)
 
 
 class _Library:
     """Liked (or disliked) papers, ready to become facets in which each counts as much as is asked."""
 
     def __init__(self, papers: Sequence[Paper], statistics: Statistics) -> None:
-        self.papers = papers
         self.statistics = statistics
         self.views = Views.of([bag_of(paper) for paper in papers], statistics)
 
@@ -149,9 +107,9 @@ class _Library:
         kept = np.sort(np.argsort(query, kind="stable")[::-1][:PROFILE_TERMS])
         ids, query = self.views.ids[kept], query[kept]
         reference = self.statistics.reference_views
-        words = _standard(reference.tfidf @ reference.spread_out(ids, query) - reference.mean, USUAL_TFIDF)
+        words = standard(reference.tfidf @ reference.spread_out(ids, query) - reference.mean, USUAL_TFIDF)
         direction = unit(share @ self.views.latent)
-        latent = _standard(reference.latent @ direction, USUAL_LATENT)
+        latent = standard(reference.latent @ direction, USUAL_LATENT)
         w = latent_share(papers) if direction.any() else 0.0
         facet = Facet(
             ReasonKind.LIKED,
@@ -163,43 +121,13 @@ class _Library:
             offset=-(1 - w) * words[0] / words[1] - w * latent[0] / latent[1],
             likes=likes,
         )
-        return _standardised(facet, self.statistics)
+        return standardised(facet, self.statistics)
 
 
-def value(facet: Facet, views: Views) -> Floats:
-    """The facet's value for each paper of *views*."""
-    total = views.tfidf @ views.spread_out(facet.ids, facet.tfidf) - facet.mean * views.mean
-    total = total + views.bm25 @ views.spread_out(facet.bm25_ids, facet.bm25)
-    if facet.latent.size:
-        total = total + views.latent @ facet.latent
-    return np.asarray(total + facet.offset, np.float32)
-
-
-def _standard(values: Floats, usual: float) -> tuple[float, float]:
-    """Mean and spread of ordinary papers' values; the spread leans on the usual one where papers are few."""
-    if not len(values):
-        return 0.0, usual
-    variance = (float(values.var()) * len(values) + usual**2 * SHRINK) / (len(values) + SHRINK)
-    return float(values.mean()), float(np.sqrt(variance))
-
-
-def _standardised(facet: Facet, statistics: Statistics) -> Facet:
-    """The same facet with ordinary papers spread by 1 around 0, so that facets compare."""
-    mean, spread = _standard(value(facet, statistics.reference_views), 1.0)
-    return replace(
-        facet,
-        tfidf=facet.tfidf / spread,
-        bm25=facet.bm25 / spread,
-        mean=facet.mean / spread,
-        latent=facet.latent / spread,
-        typed_latent=facet.typed_latent / spread,
-        offset=(facet.offset - mean) / spread,
-    )
-
-
-def _add(phrase: Facet, liked: Facet, times: float) -> Facet:
+def _add(phrase: Facet, liked: Facet, weight: float, times: float) -> Facet:
     return replace(
         phrase,
+        weight=weight,
         ids=liked.ids,
         tfidf=times * liked.tfidf,
         mean=times * liked.mean,

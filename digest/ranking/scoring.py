@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from digest.ranking.facets import Facet
 from digest.ranking.names import find
 from digest.ranking.pool import Pool
-from digest.ranking.profiles import Facet, Profile, Reader
+from digest.ranking.profiles import Profile, Reader
 from digest.ranking.text import Floats, Ids
 from digest.ranking.views import Views
 

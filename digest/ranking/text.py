@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +124,23 @@ def bag(text: str, title: str = "") -> Bag:
     """The terms of *text*, counted."""
     ids, counts = np.unique(_terms(word_ids(text)), return_counts=True)
     return Bag(ids, counts.astype(np.float32), np.isin(ids, _terms(word_ids(title))))
+
+
+class Term(NamedTuple):
+    """One term of a phrase."""
+
+    id: int
+    times: int
+    single: bool
+    """Whether it is a word of its own; else a pair."""
+
+
+def terms_of(phrase: str) -> list[Term]:
+    """The terms of a few words, by id: as `bag`, without the price of arrays."""
+    ids = [id_ for id_ in map(_word_id, tokens(phrase)) if id_ != STOP]
+    words = Counter(id_ for id_ in ids if id_ != END)
+    pairs = Counter((a * int(_PAIR) + b) & 0xFFFFFFFF for a, b in pairwise(ids) if END not in (a, b))
+    return sorted(Term(id_, count, id_ in words) for id_, count in (words + pairs).items())
 
 
 @lru_cache(maxsize=1 << 13)
