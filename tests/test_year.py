@@ -119,7 +119,7 @@ def made(parts: Parts) -> dict[str, dict[date, Issue]]:
     found: dict[str, dict[date, Issue]] = defaultdict(dict)
     with parts.store.database.reading() as connection:
         for row in connection.execute(sa.select(schema.deliveries)):
-            content = codec.contents.load(row.content)
+            content = codec.contents.load_json(row.content)
             since = date.fromisoformat(content.since) if content.since else None
             found[people[row.subscriber_id]][row.issue] = Issue(row.planned_at, tuple(codec.unpack(row.papers)), since)
     return found

@@ -47,11 +47,16 @@ RECEIVED = (
 """Their papers count as seen by the reader; those of a digest that never left do not."""
 
 
+EDITIONS = 2_000
+"""Papers in memory, about 4 KB each."""
+
+
 class Deliveries:
     """The deliveries of a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._read: dict[str, Paper] = {}
 
     # -- planning
 
@@ -86,7 +91,7 @@ class Deliveries:
             rows = connection.execute(sa.select(p.id, p.no).where(p.id.in_(ids[start : start + 500])))
             numbers |= {row.id: row.no for row in rows}
         values = [
-            {"id": id_, "paper_no": numbers[paper.id], "data": codec.papers.dump(paper)}
+            {"id": id_, "paper_no": numbers[paper.id], "data": codec.papers.dump_json(paper)}
             for id_, paper in sorted(papers.items())
         ]
         if values:
@@ -136,7 +141,7 @@ class Deliveries:
         columns = (s.id, s.token, s.state, s.origin, SUPPRESSED.label("suppressed"))
         query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
         people = {row.id: row for row in connection.execute(query)}
-        content = {row["id"]: codec.contents.load(row["content"]) for row in rows}
+        content = {row["id"]: codec.contents.load_json(row["content"]) for row in rows}
         papers = self._editions(connection, (pick.paper.id for c in content.values() for pick in c.picks))
         return [
             Claim(
@@ -151,14 +156,18 @@ class Deliveries:
             for row in rows
         ]
 
-    def _editions(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, Paper]:
+    def _editions(self, connection: sa.Connection, ids: Iterable[str]) -> Mapping[str, Paper]:
+        """Papers by edition; what was read stays in memory, for an edition never changes and its readers are many."""
         e = schema.editions.c
-        wanted = sorted(set(ids))
-        found: dict[str, Paper] = {}
-        for start in range(0, len(wanted), 500):
-            rows = connection.execute(sa.select(e.id, e.data).where(e.id.in_(wanted[start : start + 500])))
-            found |= {row.id: codec.papers.load(row.data) for row in rows}
-        return found
+        wanted = set(ids)
+        if len(self._read) > EDITIONS:
+            self._read = {}
+        known = self._read
+        missing = sorted(wanted - known.keys())
+        for start in range(0, len(missing), 500):
+            rows = connection.execute(sa.select(e.id, e.data).where(e.id.in_(missing[start : start + 500])))
+            known |= {row.id: codec.papers.load_json(row.data) for row in rows}
+        return known
 
     def mark(self, beginnings: Sequence[Beginning], outcomes: Sequence[Outcome], owner: str) -> set[int]:
         """Commit, together, what many workers of one process have to say; the group makes durability cheap.

@@ -143,7 +143,7 @@ def planned(digest: Digest, numbers: Mapping[str, int], edition: Callable[[Paper
         "expires_at": digest.planned_at + LIFE,
         "ready_at": digest.planned_at if digest.worth_mailing else None,
         "papers": codec.pack(numbers[pick.paper.id] for pick in digest.picks),
-        "content": codec.contents.dump(content),
+        "content": codec.contents.dump_json(content),
     }
 
 

@@ -7,10 +7,8 @@ partial index on `state IN (…)` with bound parameters is not used by SQLite's 
 
 from __future__ import annotations
 
-import json
 import zlib
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,21 +35,19 @@ class Moment(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Packed(sa.types.TypeDecorator[Any]):
-    """JSON, compressed: the content of a delivery is written once, read once or twice, and never searched."""
+class Packed(sa.types.TypeDecorator[bytes]):
+    """JSON in UTF-8, compressed: the content of a delivery is written once, read once or twice, and never searched."""
 
     impl = sa.LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: Any, _dialect: sa.Dialect) -> bytes | None:
-        """Compact JSON through zlib."""
-        if value is None:
-            return None
-        return zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), 6)
+    def process_bind_param(self, value: bytes | None, _dialect: sa.Dialect) -> bytes | None:
+        """Through zlib; a higher level takes twice as long and saves a few bytes in a hundred."""
+        return None if value is None else zlib.compress(value, 3)
 
-    def process_result_value(self, value: bytes | None, _dialect: sa.Dialect) -> Any:
-        """The value again."""
-        return None if value is None else json.loads(zlib.decompress(value))
+    def process_result_value(self, value: bytes | None, _dialect: sa.Dialect) -> bytes | None:
+        """The JSON again."""
+        return None if value is None else zlib.decompress(value)
 
 
 metadata = sa.MetaData(
