@@ -29,7 +29,6 @@ UNKNOWN = {
     "color-scheme CSS property": "asks Apple Mail for our dark colours; others ignore it",
     "color-scheme meta tag": "the same",
     "border-radius": "corners are square there",
-    "white-space": "“more” and “less like this” may stand on two lines there",
     "word-break": "an endless word makes the page wider there; Windows Mail is discontinued",
     "role attribute": "a screen reader announces the layout table there; Windows Mail is discontinued",
     "display:none": "the preheader shows as a line of text in Gmail's page for old phones",

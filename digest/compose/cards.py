@@ -47,7 +47,7 @@ _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The variable `card` of the templates; `number`, `reason`, `more`, `less` and `save` hold slots there."""
+    """The variable `card` of the templates; `number`, `reason` and the four links of feedback hold slots there."""
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
@@ -66,6 +66,8 @@ class Card:
     more: str
     less: str
     save: str
+    hide: str
+    """Hide an author; empty where none is named."""
 
     @property
     def plain_title(self) -> str:
@@ -184,6 +186,7 @@ class Cards:
             more=slot("more") if self._votes(paper) else "",
             less=slot("less") if self._votes(paper) else "",
             save=slot("save") if self._votes(paper) else "",
+            hide=slot("hide") if self._votes(paper) and paper.authors else "",
         )
 
 
