@@ -45,7 +45,7 @@ def test_a_digest_looks_as_it_did(day: str, snapshot: SnapshotAssertion) -> None
 def test_the_masthead_says_day_and_measure() -> None:
     html = write(days.full_day()).html
     assert re.search(r"<h1[^>]*>Wednesday, February 4, 2026</h1>", html)
-    assert "12 of 412 papers; 2 rising" in html
+    assert "12 of 412 papers; 2 rising" in words_of(html)
 
 
 @pytest.mark.parametrize(
@@ -274,14 +274,14 @@ def hundreds(number: int = 400) -> Digest:
 def test_what_finds_no_place_is_counted_and_is_on_the_web() -> None:
     written = write(hundreds())
     assert 80_000 < len(written.html.encode()) <= BUDGET
-    (left,) = re.findall(r"(\d+) more on the web", written.html)
+    (left,) = re.findall(r"(\d+)\smore on the web", written.html)
     shown = len(re.findall(r'class="(?:title|line)" ', written.html)) - 1
     assert int(left) + shown == 400
-    assert f"{left} more on the web:\n{LINKS.webview('q3v9k2', days.ISSUE)}" in written.text
+    assert f"{left}\N{NO-BREAK SPACE}more on the web:\n{LINKS.webview('q3v9k2', days.ISSUE)}" in written.text
 
 
 def test_what_finds_no_place_is_counted_without_web_too() -> None:
-    assert re.search(r"\d+ more not shown", WITHOUT_WEB.write(hundreds()).text)
+    assert re.search(r"\d+\smore not shown", WITHOUT_WEB.write(hundreds()).text)
 
 
 def test_german_readers_read_german() -> None:

@@ -20,7 +20,7 @@ from digest.compose.links import Links, Verb
 from digest.compose.quoted import Quoted, quoted
 from digest.compose.render import Templates
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
-from digest.compose.words import Words
+from digest.compose.words import NO_BREAK, Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
 KEPT = 2048
@@ -216,7 +216,7 @@ def _where(pick: Pick, words: Words) -> tuple[str, ...]:
     names = [fit(sentences.source_name(source), 40) for source in pick.sources[:4]]
     field = fit(line(pick.paper.categories[0]), 30) if pick.paper.categories else ""
     if field:
-        names = [f"{name} {field}" if name == "arXiv" else name for name in names]
+        names = [f"{name}{NO_BREAK}{field}" if name == "arXiv" else name for name in names]
     organization = fit(line(pick.paper.organization), 40)
     return tuple(part for part in (organization, *names, words.day(pick.listed_at)) if part)
 
