@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markupsafe import Markup, escape
 
@@ -99,25 +99,37 @@ class Said:
     terms: frozenset[str]
 
 
+class Slots(dict[str, Quoted]):
+    """What goes into the slots of one pick for one reader; a link is signed when a card first shows it."""
+
+    def __init__(self, sign: Callable[[Verb], str], number: int) -> None:
+        super().__init__(number=_place(number))
+        self._sign = sign
+
+    def __missing__(self, name: str) -> Quoted:
+        self[name] = quoted(self._sign(Verb(name)))
+        return self[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One pick in one reader's mail."""
 
     rendered: Callable[[Form], Rendered]
-    html_slots: Mapping[str, Quoted]
-    text_slots: Mapping[str, Quoted]
+    reason: Said
+    slots: Slots
 
     def html(self, form: Form) -> list[Quoted]:
         """Empty for a paper that is left out, and so is `text`."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.html_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.slots, self.reason.html)
 
     def text(self, form: Form) -> list[Quoted]:
         """Lines of at most 72 columns, but for addresses."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.slots, self.reason.text)
 
     def links(self, form: Form) -> list[Quoted]:
         """For the end of the text part; empty also for a one-liner, which has its one link with it."""
-        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.text_slots)
+        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.slots, self.reason.text)
 
 
 class Cards:
@@ -140,22 +152,17 @@ class Cards:
         """The pick with that *number* in the digest, from 0, to be written in any form."""
         pick = digest.picks[number]
         reason = self._reasons(pick.reasons, words)
-        slots = self._feedback(digest, pick) if self._votes(pick.paper) else {}
-        slots["number"] = _place(number + 1)
+        sign = partial(self._links.feedback, digest.subscriber.token, digest.issue, pick.paper.id)
         # nothing of the reader may enter the key but the words to mark
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
         def rendered(form: Form) -> Rendered:
             return self._rendered(shared, reason.terms, bool(reason.html.text), form, words)
 
-        return Entry(rendered, slots | {"reason": reason.html}, slots | {"reason": reason.text})
+        return Entry(rendered, reason, Slots(sign, number + 1))
 
     def _votes(self, paper: Paper) -> bool:
         return self._web and len(paper.id) <= LONGEST_ID
-
-    def _feedback(self, digest: Digest, pick: Pick) -> dict[str, Quoted]:
-        token, issue = digest.subscriber.token, digest.issue
-        return {verb.value: quoted(self._links.feedback(token, issue, pick.paper.id, verb)) for verb in Verb}
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
         card = self.card(pick, terms, has_reason, form, words)
@@ -243,5 +250,5 @@ def split(rendered: str) -> tuple[Quoted | str, ...]:
     return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts) if part)
 
 
-def _fill(rendered: tuple[Quoted | str, ...], slots: Mapping[str, Quoted]) -> list[Quoted]:
-    return [slots[part] if isinstance(part, str) else part for part in rendered]
+def _fill(rendered: tuple[Quoted | str, ...], slots: Slots, reason: Quoted) -> list[Quoted]:
+    return [part if isinstance(part, Quoted) else reason if part == "reason" else slots[part] for part in rendered]

@@ -62,8 +62,16 @@ def _card(digest: Digest, pick: Pick, cards: Cards, links: Links, words: Words) 
     terms = frozenset(term for reason in pick.reasons for term in reason.terms)
     token = digest.subscriber.token
     card = cards.card(pick, terms, bool(pick.reasons), Form.FULL, words)
-    said = {
-        verb.value: links.feedback(token, digest.issue, pick.paper.id, verb) if token and getattr(card, verb) else ""
-        for verb in Verb
-    }
-    return replace(card, number="", reason=sentences.reason(pick.reasons, words), **said)
+
+    def link(verb: Verb, slot: str) -> str:
+        return links.feedback(token, digest.issue, pick.paper.id, verb) if token and slot else ""
+
+    return replace(
+        card,
+        number="",
+        reason=sentences.reason(pick.reasons, words),
+        more=link(Verb.MORE, card.more),
+        less=link(Verb.LESS, card.less),
+        save=link(Verb.SAVE, card.save),
+        hide=link(Verb.HIDE, card.hide),
+    )

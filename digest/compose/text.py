@@ -85,7 +85,7 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
     """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
 
     Args:
-        text: loses its own line breaks; no line ends at a no-break space, which then becomes a common one, easy to search for.
+        text: loses its own line breaks; no line ends at a no-break space. Those become common ones, easy to search for.
         columns: with the indent.
         indent: before each line.
         bullet: instead of the first line's indent; as long as that.
