@@ -83,7 +83,7 @@ def test_a_card_says_all_that_is_known() -> None:
     for url in (paper.url, paper.pdf_url, paper.code_url, paper.project_url, paper.huggingface_url):
         assert f'href="{url}"' in written.html
         assert written.text.count(f"{url}\n") == 1
-    for verb in (Verb.MORE, Verb.LESS):
+    for verb in Verb:
         url = LINKS.feedback(days.READER.token, days.ISSUE, paper.id, verb)
         assert url not in written.html, "another reader's"
 
@@ -108,9 +108,16 @@ def test_feedback_links_are_the_reader_s_own() -> None:
     digest = days.full_day()
     written = write(digest)
     for pick in digest.picks:
-        for verb in (Verb.MORE, Verb.LESS):
+        for verb in Verb:
             url = LINKS.feedback("q3v9k2", digest.issue, pick.paper.id, verb)
             assert (url in written.html) is (url in written.text) is (pick.section is not Section.QUIETER)
+
+
+def test_where_no_author_is_named_none_can_be_hidden() -> None:
+    written = write(a_digest(a_pick(a_paper(authors=()))))
+    assert "Save" in written.html
+    assert "Hide author" not in written.html
+    assert "Hide author" not in written.text
 
 
 def test_a_card_kept_for_another_reader_shows_nothing_of_them() -> None:
