@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ READERS = ("ada", "sam")
 
 
 @pytest.fixture(scope="module")
-def previews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, dict[str, Path]]]:
+def previews(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str, Path]]:
     """For each reader of the sample roster the files that the command wrote, by suffix."""
     home = tmp_path_factory.mktemp("sample")
     with sample_program(home) as program:
@@ -30,7 +30,7 @@ def previews(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
         for reader in READERS:
             command = [sys.executable, "-m", "digest", "preview", f"{reader}@example.org", "--at", NOON]
             subprocess.run([*command, "--out", str(home / reader)], env=environment, check=True, capture_output=True)
-    yield {reader: {file.suffix: file for file in (home / reader).iterdir()} for reader in READERS}
+    return {reader: {file.suffix: file for file in (home / reader).iterdir()} for reader in READERS}
 
 
 @pytest.mark.parametrize("reader", READERS)
