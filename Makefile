@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock format clean
+.PHONY: help demo test check lock format snapshots clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,6 +24,10 @@ check: .venv/ready  ## ruff, mypy --strict, import-linter
 format: .venv/ready  ## let ruff lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+snapshots: .venv/ready  ## take the mails of today as the ones that tests compare with; read the difference
+	$(BIN)/pytest -q tests/test_compose_digest.py tests/test_sample_mail.py --snapshot-update
+	git diff --stat tests/__snapshots__
 
 lock: .venv/ready  ## resolve dependencies again and write requirements.lock (hashes, no addresses)
 	$(BIN)/uv lock --upgrade

@@ -45,7 +45,7 @@ def test_a_digest_looks_as_it_did(day: str, snapshot: SnapshotAssertion) -> None
 def test_the_masthead_says_day_and_measure() -> None:
     html = write(days.full_day()).html
     assert re.search(r"<h1[^>]*>Wednesday, February 4, 2026</h1>", html)
-    assert "12 of 412 papers; 2 rising" in html
+    assert "12 of 412 papers; 2 rising" in words_of(html)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_card_says_all_that_is_known() -> None:
     for url in (paper.url, paper.pdf_url, paper.code_url, paper.project_url, paper.huggingface_url):
         assert f'href="{url}"' in written.html
         assert written.text.count(f"{url}\n") == 1
-    for verb in (Verb.MORE, Verb.LESS):
+    for verb in Verb:
         url = LINKS.feedback(days.READER.token, days.ISSUE, paper.id, verb)
         assert url not in written.html, "another reader's"
 
@@ -108,9 +108,16 @@ def test_feedback_links_are_the_reader_s_own() -> None:
     digest = days.full_day()
     written = write(digest)
     for pick in digest.picks:
-        for verb in (Verb.MORE, Verb.LESS):
+        for verb in Verb:
             url = LINKS.feedback("q3v9k2", digest.issue, pick.paper.id, verb)
             assert (url in written.html) is (url in written.text) is (pick.section is not Section.QUIETER)
+
+
+def test_where_no_author_is_named_none_can_be_hidden() -> None:
+    written = write(a_digest(a_pick(a_paper(authors=()))))
+    assert "Save" in written.html
+    assert "Hide author" not in written.html
+    assert "Hide author" not in written.text
 
 
 def test_a_card_kept_for_another_reader_shows_nothing_of_them() -> None:
@@ -274,14 +281,14 @@ def hundreds(number: int = 400) -> Digest:
 def test_what_finds_no_place_is_counted_and_is_on_the_web() -> None:
     written = write(hundreds())
     assert 80_000 < len(written.html.encode()) <= BUDGET
-    (left,) = re.findall(r"(\d+) more on the web", written.html)
+    (left,) = re.findall(r"(\d+)\smore on the web", written.html)
     shown = len(re.findall(r'class="(?:title|line)" ', written.html)) - 1
     assert int(left) + shown == 400
-    assert f"{left} more on the web:\n{LINKS.webview('q3v9k2', days.ISSUE)}" in written.text
+    assert f"{left}\N{NO-BREAK SPACE}more on the web:\n{LINKS.webview('q3v9k2', days.ISSUE)}" in written.text
 
 
 def test_what_finds_no_place_is_counted_without_web_too() -> None:
-    assert re.search(r"\d+ more not shown", WITHOUT_WEB.write(hundreds()).text)
+    assert re.search(r"\d+\smore not shown", WITHOUT_WEB.write(hundreds()).text)
 
 
 def test_german_readers_read_german() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -18,7 +19,8 @@ from tests.compose_days import DAYS, READER
 from tests.make import NOON
 
 URL = "https://digest.example.org"
-WRITER = Writer([template_folder()], Site("Paper Digest <digest@example.org>", public_url=URL), Links(URL, ["k" * 32]))
+SITE = Site("Paper Digest <digest@example.org>", public_url=URL)
+WRITER = Writer([template_folder()], SITE, Links(URL, ["k" * 32]))
 BASE = template_folder() / "mail" / "_base"
 OTHER_MAILS = ("confirm", "welcome", "preferences", "goodbye")
 Palette = dict[str, dict[str, str]]
@@ -85,6 +87,14 @@ def every_html() -> Iterator[tuple[str, str]]:
         yield kind, html.get_content()
 
 
+def with_thumbnails() -> str:
+    """A full day with a preview image in each card."""
+    day = DAYS["full"]()
+    picks = [replace(p, paper=replace(p.paper, thumbnail_url="https://cdn.example.org/t.png")) for p in day.picks]
+    writer = Writer([template_folder()], replace(SITE, thumbnails=True), Links(URL, ["k" * 32]))
+    return writer.write(replace(day, picks=tuple(picks))).html
+
+
 @pytest.mark.parametrize("name", [*DAYS, *OTHER_MAILS])
 def test_a_screen_reader_finds_its_way(name: str) -> None:
     html = dict(every_html())[name]
@@ -142,6 +152,17 @@ def test_a_browser_shows_it_whole_legible_and_within_reach_of_a_thumb(chromium: 
         for text, color, behind in found["colors"]:
             ratio = contrast(*("#" + "".join(f"{part:02x}" for part in each) for each in (color, behind)))
             assert ratio >= 4.5, f"{name}: {text!r} has {ratio:.2f}"
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_blocked_thumbnail_is_one_line_of_text_and_no_hole(chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": 375, "height": 800})
+    page.route("**/*", lambda route: route.abort())
+    page.set_content(with_thumbnails())
+    heights = page.evaluate("[...document.images].map((e) => e.getBoundingClientRect().height)")
+    assert heights
+    assert max(heights) <= 24
     page.close()
 
 

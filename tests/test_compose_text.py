@@ -102,6 +102,10 @@ def test_an_address_is_never_broken() -> None:
     assert url in wrap(f"See {url} there").split("\n")
 
 
+def test_a_line_never_ends_between_a_number_and_its_unit() -> None:
+    assert wrap("It has 4\N{NO-BREAK SPACE}comments.", 11) == "It has\n4 comments."
+
+
 def test_a_list_item_hangs() -> None:
     assert wrap("one two three", 9, "  ", "* ") == "* one two\n  three"
 

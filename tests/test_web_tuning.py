@@ -157,16 +157,31 @@ def test_more_says_what_it_changes_and_can_be_taken_back(pages: Site) -> None:
     assert not pages.desk.parts.store.shelf.opinions(ada(pages).id)
 
 
+def hide_link(pages: Site) -> str:
+    """The first "Hide author" of the last mail."""
+    found = re.search(rf"Hide author: {pages.public}(\S+)", pages.mails()[-1])
+    assert found
+    return found[1]
+
+
 def test_a_hidden_authors_papers_are_not_picked_again(pages: Site) -> None:
-    link = pages.link("feedback")
-    name = re.search(r'name="hide" value="([^"]+)"', pages.get(link).text)
+    link = hide_link(pages)
+    asked = pages.get(link).text
+    assert asked.count("<button") == 1
+    name = re.search(r'name="hide" value="([^"]+)" required', asked)
     assert name
-    assert "Hidden" in pages.post(link, {"hide": name[1]}).text
+    assert f"no paper by <em>{name[1]}</em> is picked for you" in pages.post(link, {"hide": name[1]}).text
     assert ada(pages).interests.muted_authors == (name[1],)
     form = {"topic": ["theory of mind"], "mute_authors": name[1], "day": list(WEEK)}
     preview = pages.post(f"{footer_link(pages)}/preview/part", form)
     assert name[1] not in preview.text
     pages.post(link, {"show": name[1]})
+    assert not ada(pages).interests.muted_authors
+
+
+def test_hiding_nobody_changes_nothing(pages: Site) -> None:
+    """The page asks which author; a program that presses without choosing gets an answer, and no more."""
+    assert pages.post(hide_link(pages)).status_code == 400
     assert not ada(pages).interests.muted_authors
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markupsafe import Markup, escape
 
@@ -20,7 +20,7 @@ from digest.compose.links import Links, Verb
 from digest.compose.quoted import Quoted, quoted
 from digest.compose.render import Templates
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
-from digest.compose.words import Words
+from digest.compose.words import NO_BREAK, Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
 KEPT = 2048
@@ -47,7 +47,7 @@ _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The variable `card` of the templates; `number`, `reason`, `more`, `less` and `save` hold slots there."""
+    """The variable `card` of the templates; `number`, `reason` and the four links of feedback hold slots there."""
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
@@ -66,6 +66,8 @@ class Card:
     more: str
     less: str
     save: str
+    hide: str
+    """Hide an author; empty where none is named."""
 
     @property
     def plain_title(self) -> str:
@@ -97,25 +99,37 @@ class Said:
     terms: frozenset[str]
 
 
+class Slots(dict[str, Quoted]):
+    """What goes into the slots of one pick for one reader; a link is signed when a card first shows it."""
+
+    def __init__(self, sign: Callable[[Verb], str], number: int) -> None:
+        super().__init__(number=_place(number))
+        self._sign = sign
+
+    def __missing__(self, name: str) -> Quoted:
+        self[name] = quoted(self._sign(Verb(name)))
+        return self[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One pick in one reader's mail."""
 
     rendered: Callable[[Form], Rendered]
-    html_slots: Mapping[str, Quoted]
-    text_slots: Mapping[str, Quoted]
+    reason: Said
+    slots: Slots
 
     def html(self, form: Form) -> list[Quoted]:
         """Empty for a paper that is left out, and so is `text`."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.html_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.slots, self.reason.html)
 
     def text(self, form: Form) -> list[Quoted]:
         """Lines of at most 72 columns, but for addresses."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.text_slots)
+        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.slots, self.reason.text)
 
     def links(self, form: Form) -> list[Quoted]:
         """For the end of the text part; empty also for a one-liner, which has its one link with it."""
-        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.text_slots)
+        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.slots, self.reason.text)
 
 
 class Cards:
@@ -138,22 +152,17 @@ class Cards:
         """The pick with that *number* in the digest, from 0, to be written in any form."""
         pick = digest.picks[number]
         reason = self._reasons(pick.reasons, words)
-        slots = self._feedback(digest, pick) if self._votes(pick.paper) else {}
-        slots["number"] = _place(number + 1)
+        sign = partial(self._links.feedback, digest.subscriber.token, digest.issue, pick.paper.id)
         # nothing of the reader may enter the key but the words to mark
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
         def rendered(form: Form) -> Rendered:
             return self._rendered(shared, reason.terms, bool(reason.html.text), form, words)
 
-        return Entry(rendered, slots | {"reason": reason.html}, slots | {"reason": reason.text})
+        return Entry(rendered, reason, Slots(sign, number + 1))
 
     def _votes(self, paper: Paper) -> bool:
         return self._web and len(paper.id) <= LONGEST_ID
-
-    def _feedback(self, digest: Digest, pick: Pick) -> dict[str, Quoted]:
-        token, issue = digest.subscriber.token, digest.issue
-        return {verb.value: quoted(self._links.feedback(token, issue, pick.paper.id, verb)) for verb in Verb}
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
         card = self.card(pick, terms, has_reason, form, words)
@@ -184,6 +193,7 @@ class Cards:
             more=slot("more") if self._votes(paper) else "",
             less=slot("less") if self._votes(paper) else "",
             save=slot("save") if self._votes(paper) else "",
+            hide=slot("hide") if self._votes(paper) and paper.authors else "",
         )
 
 
@@ -213,7 +223,7 @@ def _where(pick: Pick, words: Words) -> tuple[str, ...]:
     names = [fit(sentences.source_name(source), 40) for source in pick.sources[:4]]
     field = fit(line(pick.paper.categories[0]), 30) if pick.paper.categories else ""
     if field:
-        names = [f"{name} {field}" if name == "arXiv" else name for name in names]
+        names = [f"{name}{NO_BREAK}{field}" if name == "arXiv" else name for name in names]
     organization = fit(line(pick.paper.organization), 40)
     return tuple(part for part in (organization, *names, words.day(pick.listed_at)) if part)
 
@@ -240,5 +250,5 @@ def split(rendered: str) -> tuple[Quoted | str, ...]:
     return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts) if part)
 
 
-def _fill(rendered: tuple[Quoted | str, ...], slots: Mapping[str, Quoted]) -> list[Quoted]:
-    return [slots[part] if isinstance(part, str) else part for part in rendered]
+def _fill(rendered: tuple[Quoted | str, ...], slots: Slots, reason: Quoted) -> list[Quoted]:
+    return [part if isinstance(part, Quoted) else reason if part == "reason" else slots[part] for part in rendered]

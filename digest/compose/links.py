@@ -43,6 +43,8 @@ class Verb(enum.StrEnum):
     MORE = "more"
     LESS = "less"
     SAVE = "save"
+    HIDE = "hide"
+    """Of the paper: one of its authors."""
 
 
 @dataclass(frozen=True, slots=True)

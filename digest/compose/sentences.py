@@ -8,7 +8,7 @@ from datetime import date
 from math import ceil
 
 from digest.compose.text import fit, line, width
-from digest.compose.words import Words
+from digest.compose.words import NO_BREAK, Words
 from digest.models import EVERY_DAY, WEEKDAYS, Digest, Reason, ReasonKind, Section, Signal, SourceStatus, Subscriber
 
 SUBJECT = 70
@@ -123,7 +123,7 @@ def signals(signal: Signal | None, w: Words) -> list[str]:
         (signal.stars or 0, w.ngettext("%(count)s GitHub star", "%(count)s GitHub stars", signal.stars or 0)),
     )
     said = [text % {"count": w.about(number)} for number, text in shown if number > 0]
-    return [text.replace(" ", "\N{NO-BREAK SPACE}") for text in said]
+    return [text.replace(" ", NO_BREAK) for text in said]
 
 
 def since(digest: Digest, w: Words) -> str:

@@ -61,9 +61,17 @@ def sheet(digest: Digest, cards: Cards, links: Links, words: Words) -> Sheet:
 def _card(digest: Digest, pick: Pick, cards: Cards, links: Links, words: Words) -> Card:
     terms = frozenset(term for reason in pick.reasons for term in reason.terms)
     token = digest.subscriber.token
-    more, less, save = (
-        links.feedback(token, digest.issue, pick.paper.id, verb) if token else ""
-        for verb in (Verb.MORE, Verb.LESS, Verb.SAVE)
-    )
     card = cards.card(pick, terms, bool(pick.reasons), Form.FULL, words)
-    return replace(card, number="", reason=sentences.reason(pick.reasons, words), more=more, less=less, save=save)
+
+    def link(verb: Verb, slot: str) -> str:
+        return links.feedback(token, digest.issue, pick.paper.id, verb) if token and slot else ""
+
+    return replace(
+        card,
+        number="",
+        reason=sentences.reason(pick.reasons, words),
+        more=link(Verb.MORE, card.more),
+        less=link(Verb.LESS, card.less),
+        save=link(Verb.SAVE, card.save),
+        hide=link(Verb.HIDE, card.hide),
+    )

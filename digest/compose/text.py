@@ -23,6 +23,7 @@ _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufeff\ufff0-\uffff\ud800-\udfff"
     "\U000e0000-\U000e0fff" + "".join(chr(plane * 0x10000 + 0xFFFE + i) for plane in range(1, 17) for i in (0, 1)) + "]"
 )
+_WORD = re.compile("[\\S\N{NO-BREAK SPACE}]+")
 # Latin, Greek, Cyrillic letters and typographic signs: one column each, known without asking letter by letter
 _NARROW = re.compile("[\x00-\xac\xae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e]*")
 _ABBREVIATED = re.compile(
@@ -84,7 +85,7 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
     """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
 
     Args:
-        text: loses its own line breaks.
+        text: loses its own line breaks; no line ends at a no-break space. Those become common ones, easy to search for.
         columns: with the indent.
         indent: before each line.
         bullet: instead of the first line's indent; as long as that.
@@ -92,7 +93,7 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
     room = columns - len(indent)
     lines: list[str] = []
     current = ""
-    for word in _breakable(line(text), room):
+    for word in _breakable(text, room):
         glued = word.startswith("\0")  # a further piece of one long word
         candidate = current + word[1:] if glued else f"{current} {word}" if current else word
         if current and width(candidate) > room:
@@ -100,7 +101,7 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
             candidate = word[1:] if glued else word
         current = candidate
     wrapped = "\n".join(indent + each for each in [*lines, current] if each)
-    return bullet + wrapped[len(bullet) :]
+    return (bullet + wrapped[len(bullet) :]).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, bool], ...]:
@@ -182,7 +183,7 @@ def _within(text: str, end: tuple[int, int], aside: tuple[int, int]) -> bool:
 
 def _breakable(text: str, room: int) -> Iterator[str]:
     """Words; of one that is wider than *room* the further pieces begin with NUL, which clean text never holds."""
-    for word in text.split():
+    for word in _WORD.findall(clean(text)):
         if width(word) <= room or word.startswith(("http://", "https://")):
             yield word
             continue

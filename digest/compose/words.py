@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
 
 FOLDER = Path(__file__).parent / "locale"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Words:
@@ -27,8 +28,7 @@ class Words:
 
     def __init__(self, locale: Locale, messages: gettext.NullTranslations) -> None:
         self.locale = locale
-        self.gettext = messages.gettext
-        self.ngettext = messages.ngettext
+        self._messages = messages
         # Babel takes its time, and thousands of readers are told the same few days and numbers
         self.day = lru_cache(512)(self._day)
         self.long_day = lru_cache(512)(self._long_day)
@@ -40,9 +40,18 @@ class Words:
         """As in `lang` and Content-Language (BCP 47)."""
         return str(self.locale).replace("_", "-")
 
+    def gettext(self, message: str) -> str:
+        """*message* in this language; a number stays on one line with what it counts."""
+        return _kept_together(self._messages.gettext(message))
+
+    def ngettext(self, singular: str, plural: str, number: int) -> str:
+        """Likewise, in the form for *number*."""
+        return _kept_together(self._messages.ngettext(singular, plural, number))
+
     def _day(self, day: date | datetime) -> str:
-        """4 Feb."""
-        return format_skeleton("MMMd", datetime(day.year, day.month, day.day), locale=self.locale)  # noqa: DTZ001
+        """4 Feb., on one line."""
+        said = format_skeleton("MMMd", datetime(day.year, day.month, day.day), locale=self.locale)  # noqa: DTZ001
+        return said.replace(" ", NO_BREAK)
 
     def _long_day(self, day: date) -> str:
         """Wednesday, 4 February 2026."""
@@ -73,6 +82,10 @@ class Words:
     def _both(self, parts: tuple[str, ...]) -> str:
         """A, B and C."""
         return format_list(list(parts), locale=self.locale)
+
+
+def _kept_together(message: str) -> str:
+    return message.replace("%(count)s ", f"%(count)s{NO_BREAK}")
 
 
 @lru_cache

@@ -6,7 +6,6 @@ python docs/img/make.py
 from __future__ import annotations
 
 import sys
-from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,11 +13,9 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from digest.sample.upstream import serve
-from tests.program import Program
+from tests.sample_program import NOON, sample_program
 
 HERE = Path(__file__).parent
-DAY = date(2026, 2, 4)
 PICTURES = (("digest-light", 640, 830, "light"), ("digest-phone-dark", 375, 830, "dark"))
 """Name, width and height in CSS pixels, colour scheme."""
 
@@ -37,18 +34,8 @@ def main() -> None:
 
 def sample_mail(home: Path) -> str:
     """The mail of the sample day as HTML, for Lin of the sample roster."""
-    program = Program(home)
-    program.roster((HERE.parents[1] / "subscribers.yaml").read_text(encoding="utf-8"))
-    program.set(sender="Paper Digest <digest@example.org>", public_url="https://digest.example.org")
-    for back in (2, 1, 0):  # so that it is known how fast upvotes grew
-        asked = DAY - timedelta(days=back)
-        with serve(DAY, asked=asked) as base:
-            program.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base)
-            if asked < DAY:
-                program.run(f"{asked}T01:00Z")
-            else:
-                return program.preview("lin@example.org", f"{asked}T12:00Z").written.html
-    raise AssertionError
+    with sample_program(home) as program:
+        return program.preview("lin@example.org", NOON).written.html
 
 
 if __name__ == "__main__":
