@@ -224,7 +224,7 @@ def test_every_mistake_is_said_at_once_and_in_order() -> None:
         "s.yaml:18:15: subscribers.4.language: Input should be 'en' or 'de'",
         "s.yaml:19:15: subscribers.4.authors.0: must not be empty",
         "s.yaml:20:17: subscribers.4.when_quiet: Input should be 'trending', 'note' or 'silence'",
-        "s.yaml:21:13: subscribers.4.again: Input should be a valid boolean",
+        "s.yaml:21:12: subscribers.4.again: Input should be a valid boolean",
         "s.yaml:22:9: people: unknown key; known are defaults, subscribers",
     ]
 
