@@ -180,6 +180,17 @@ class Origin(enum.StrEnum):
     """By `digest subscribers add` or `import`."""
 
 
+class WhenQuiet(enum.StrEnum):
+    """What a reader with interests wants on a day on which no new paper matches them."""
+
+    TRENDING = "trending"
+    """What others read."""
+    NOTE = "note"
+    """Nothing; and a short note when that lasts."""
+    SILENCE = "silence"
+    """Nothing at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What is known of a person before they are in the store: a roster entry or a filled-in form."""
@@ -191,6 +202,9 @@ class Profile:
     papers: int = 12
     """At most so many papers in a digest."""
     language: str = "en"
+    when_quiet: WhenQuiet = WhenQuiet.TRENDING
+    again: bool = False
+    """Whether a paper that was sent may come once more when it trends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.errors import SettingsError
-from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic
+from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic, WhenQuiet
 from digest.store.roster import dump, parse, read
 
 
@@ -200,11 +200,13 @@ def test_every_mistake_is_said_at_once_and_in_order() -> None:
             categories: ["c s"]
             language: fr
             authors: [""]
+            when_quiet: never
+            again: maybe
         people: []
         """
     ) == [
         "s.yaml:1:18: defaults.zone: unknown time zone 'Mars/Olympus'; use an IANA name such as Europe/Berlin",
-        "s.yaml:1:39: defaults.color: unknown key; known are at, days, language, papers, zone",
+        "s.yaml:1:39: defaults.color: unknown key; known are again, at, days, language, papers, when_quiet, zone",
         "s.yaml:4:9: subscribers.0.at: must be a time of day such as 07:00, not '25:00'",
         "s.yaml:5:11: subscribers.0.days: must be daily, weekdays, or a list such as [mon, thu]",
         "s.yaml:6:13: subscribers.0.topics: must be a list, such as [one, two]",
@@ -221,7 +223,9 @@ def test_every_mistake_is_said_at_once_and_in_order() -> None:
         "s.yaml:17:18: subscribers.4.categories.0: String should match pattern '^[A-Za-z][A-Za-z-]*(\\.[A-Za-z-]+)?$'",
         "s.yaml:18:15: subscribers.4.language: Input should be 'en' or 'de'",
         "s.yaml:19:15: subscribers.4.authors.0: must not be empty",
-        "s.yaml:20:9: people: unknown key; known are defaults, subscribers",
+        "s.yaml:20:17: subscribers.4.when_quiet: Input should be 'trending', 'note' or 'silence'",
+        "s.yaml:21:12: subscribers.4.again: Input should be a valid boolean",
+        "s.yaml:22:9: people: unknown key; known are defaults, subscribers",
     ]
 
 
@@ -351,6 +355,8 @@ rosters = st.lists(
         ),
         papers=st.integers(1, 50),
         language=st.sampled_from(["en", "de"]),
+        when_quiet=st.sampled_from(WhenQuiet),
+        again=st.booleans(),
     ),
     max_size=3,
 )

@@ -465,6 +465,8 @@ def test_what_a_reader_saw(store: Store) -> None:
         bo.id: {},
     }
     assert store.deliveries.seen([], date(2026, 2, 2)) == {}
+    assert store.deliveries.twice([ada.id, bo.id], date(2026, 2, 2)) == {ada.id: {both.id}, bo.id: frozenset()}
+    assert store.deliveries.twice([ada.id], date(2026, 2, 3)) == {ada.id: frozenset()}
 
 
 def test_what_is_on_its_way_counts_as_seen(store: Store) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from digest.models import Origin, Subscriber, SubscriberState, Topic
+from digest.models import Origin, Subscriber, SubscriberState, Topic, WhenQuiet
 from digest.store.census import KEEP_DIGESTS, KEEP_NETWORKS
 from digest.subscription import citations, rights
 from tests.make import a_paper
@@ -63,6 +63,8 @@ FORM = {
     "at": "18:15",
     "papers": "7",
     "language": "de",
+    "when_quiet": "silence",
+    "again": "1",
 }
 
 
@@ -77,6 +79,10 @@ def test_everything_in_the_form_is_taken_over(pages: Site) -> None:
     assert person.interests.muted == ("survey",)
     assert (person.schedule.zone, person.schedule.days) == ("Asia/Tokyo", frozenset({0, 4}))
     assert (person.profile.papers, person.profile.language) == (7, "de")
+    assert (person.profile.when_quiet, person.profile.again) == (WhenQuiet.SILENCE, True)
+    page = pages.get(footer_link(pages)).text
+    assert re.findall(r'<option value="(\w+)" selected>Send', page) == ["silence"]
+    assert 'name="again" value="1" checked' in page
     assert person.next_due_at
     assert person.next_due_at.isoformat() == "2026-02-06T09:15:00+00:00", "Friday, 18:15 in Tokyo"
     page = pages.get(footer_link(pages)).text

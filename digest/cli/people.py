@@ -50,6 +50,8 @@ def list_(*, as_json: bool) -> None:
 @click.option("--days", help="daily, weekdays, or a list such as mon,thu.")
 @click.option("--papers", type=int, help="At most so many papers a day.")
 @click.option("--language", help="en or de.")
+@click.option("--when-quiet", help="On a day without a match: trending, note or silence.")
+@click.option("--again", is_flag=True, help="A paper they had may come once more when it trends.")
 def add(**given: Any) -> None:
     """Enter EMAIL, or change what is known of them.
 

@@ -9,7 +9,18 @@ from math import ceil
 
 from digest.compose.text import fit, line, width
 from digest.compose.words import NO_BREAK, Words
-from digest.models import EVERY_DAY, WEEKDAYS, Digest, Reason, ReasonKind, Section, Signal, SourceStatus, Subscriber
+from digest.models import (
+    EVERY_DAY,
+    WEEKDAYS,
+    Digest,
+    Reason,
+    ReasonKind,
+    Section,
+    Signal,
+    SourceStatus,
+    Subscriber,
+    WhenQuiet,
+)
 
 SUBJECT = 70
 """Columns of a subject; phones show about 40, which is why the date comes last."""
@@ -195,6 +206,18 @@ def greeting(digest: Digest, w: Words) -> str:
 
 def schedule(subscriber: Subscriber, w: Words) -> str:
     """A digest comes on Monday and Thursday at 07:00 (Europe/Berlin)."""
+    said = [_days(subscriber, w)]
+    if _wants_none(subscriber):
+        said.append(w.gettext("Days on which no new paper matches bring none."))
+    return " ".join(said)
+
+
+def _wants_none(subscriber: Subscriber) -> bool:
+    """Whether a day without a match brings them no digest."""
+    return bool(subscriber.interests) and subscriber.profile.when_quiet is not WhenQuiet.TRENDING
+
+
+def _days(subscriber: Subscriber, w: Words) -> str:
     days = subscriber.schedule.days
     names = {
         "time": w.clock(subscriber.schedule.at),
@@ -221,6 +244,8 @@ def chosen(digest: Digest, w: Words) -> str:
     if digest.picks:
         text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", _considered(digest))
         said.append(text % {"count": w.count(_considered(digest))})
+    elif _wants_none(digest.subscriber):
+        said.append(w.gettext("No new paper matched; such days bring no digest, as you chose."))
     read = tuple(_brought(status, w) for status in digest.sources if not status.failure)[:12]
     if read:
         said.append(w.gettext("Read today: %(sources)s.") % {"sources": w.both(read)})

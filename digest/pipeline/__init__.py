@@ -13,7 +13,7 @@ from digest.pipeline.alert import alert, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, no_progress
-from digest.pipeline.plan import Planned, Reading, digest_for, plan, read_day, window_of
+from digest.pipeline.plan import Planned, Reading, digest_for, picks_for, plan, read_day, window_of
 from digest.pipeline.pull import ASKING, LOOKING_UP, Pulled, pull
 from digest.pipeline.rates import Turns
 from digest.pipeline.run import Report, Roster, Worked, refresh, remember, run, synchronise, work
@@ -40,6 +40,7 @@ __all__ = [
     "deliver",
     "digest_for",
     "no_progress",
+    "picks_for",
     "plan",
     "pull",
     "read_day",

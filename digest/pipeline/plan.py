@@ -10,7 +10,7 @@ import structlog
 
 from digest import ranking
 from digest.due import decide, local_day, next_due
-from digest.models import Digest, SourceStatus, Subscriber
+from digest.models import Digest, Pick, Profile, SourceStatus, Subscriber, WhenQuiet
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
 from digest.store import EVERYBODY, Learned, Opinions, Share
@@ -87,6 +87,8 @@ class Reading:
         opinions = store.feedback.opinions(ids)
         named = {id_ for p in people for id_ in (*p.interests.liked, *p.interests.disliked)}
         papers = store.papers.by_id(named) if named else {}
+        again = [person.id for person in people if person.profile.again]
+        twice = store.deliveries.twice(again, self.oldest[window]) if again else {}
 
         def reader(person: Subscriber) -> Reader:
             said = opinions.get(person.id, Opinions())
@@ -97,6 +99,8 @@ class Reading:
                 liked=(*(papers[i] for i in interests.liked if i in papers), *said.more),
                 disliked=(*(papers[i] for i in interests.disliked if i in papers), *said.less),
                 seen=seen[person.id],
+                resurface=person.profile.again,
+                resurfaced=twice.get(person.id, frozenset()),
             )
 
         return [reader(person) for person in people]
@@ -107,8 +111,9 @@ class Reading:
         if not (days and issues):
             return {}
         oldest = min(issue for _, issue in issues) - TOLD_AGAIN
-        since = self.parts.store.deliveries.quiet([person.id for person, _ in issues], oldest)
-        return {p.id: since[p.id] for p, issue in issues if p.id in since and (issue - since[p.id]).days >= days}
+        told = [(p, issue) for p, issue in issues if p.profile.when_quiet is not WhenQuiet.SILENCE]
+        since = self.parts.store.deliveries.quiet([person.id for person, _ in told], oldest)
+        return {p.id: since[p.id] for p, issue in told if p.id in since and (issue - since[p.id]).days >= days}
 
 
 def read_day(parts: Parts) -> Reading:
@@ -134,6 +139,12 @@ def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:
     window = window_of(person, reading.now)
     quiet = reading.quiet([(person, issue)]).get(person.id)
     return _digest(reading, person, issue, reading.select([person], window)[0], quiet)
+
+
+def picks_for(profile: Profile, selection: Selection) -> tuple[Pick, ...]:
+    """What is sent of *selection*: nothing where no paper matched and the reader wants no digest then."""
+    wanted = selection.matched or not profile.interests or profile.when_quiet is WhenQuiet.TRENDING
+    return selection.picks if wanted else ()
 
 
 def window_of(person: Subscriber, now: datetime) -> timedelta:
@@ -170,7 +181,7 @@ def _digests(
     try:
         selections = reading.select([person for person, _ in group], window)
         chosen = [(p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
-        quiet = reading.quiet([(p, issue) for p, issue, s in chosen if not s.picks])
+        quiet = reading.quiet([(p, issue) for p, issue, s in chosen if not picks_for(p.profile, s)])
         return [_digest(reading, p, issue, s, quiet.get(p.id)) for p, issue, s in chosen]
     except Exception:
         if len(group) == 1:
@@ -181,14 +192,15 @@ def _digests(
 
 
 def _digest(reading: Reading, person: Subscriber, issue: date, selection: Selection, quiet: date | None) -> Digest:
+    picks = picks_for(person.profile, selection)
     return Digest(
         subscriber=person,
         issue=issue,
         planned_at=reading.now,
-        picks=selection.picks,
+        picks=picks,
         considered=selection.considered,
         sources=reading.sources,
-        since=_gap(person, issue, reading.now) if selection.picks else quiet,
+        since=_gap(person, issue, reading.now) if picks else quiet,
     )
 
 

@@ -8,7 +8,9 @@ mark is fenced by the owner of the claim, so that a worker that lost its lease c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -243,23 +245,40 @@ class Deliveries:
 
     def seen(self, subscriber_ids: Iterable[int], since: date) -> dict[int, dict[str, date]]:
         """What each subscriber was sent in issues from *since* on: paper id -> the last issue that had it."""
-        d, p = schema.deliveries.c, schema.papers.c
-        ids = sorted(set(subscriber_ids))
-        query = (
-            sa.select(d.subscriber_id, d.issue, d.papers)
-            .where(d.subscriber_id.in_(ids), d.issue >= since, d.state.in_([s.value for s in RECEIVED]))
-            .order_by(d.issue)
-        )
-        by_number: dict[int, dict[int, date]] = {i: {} for i in ids}
+        by_number: dict[int, dict[int, date]] = {i: {} for i in set(subscriber_ids)}
         with self._database.reading() as connection:
-            for row in connection.execute(query):
-                by_number[row.subscriber_id].update(dict.fromkeys(codec.unpack(row.papers), row.issue))
-            numbers = sorted({no for seen in by_number.values() for no in seen})
-            names: dict[int, str] = {}
-            for start in range(0, len(numbers), 500):
-                rows = connection.execute(sa.select(p.no, p.id).where(p.no.in_(numbers[start : start + 500])))
-                names |= {row.no: row.id for row in rows}
+            for id_, issue, papers in self._received(connection, by_number, since):
+                by_number[id_].update(dict.fromkeys(papers, issue))
+            names = self._names(connection, {no for seen in by_number.values() for no in seen})
         return {i: {names[no]: day for no, day in seen.items() if no in names} for i, seen in by_number.items()}
+
+    def twice(self, subscriber_ids: Iterable[int], since: date) -> dict[int, frozenset[str]]:
+        """Ids of the papers that each subscriber was sent more than once, in issues from *since* on."""
+        counted: dict[int, Counter[int]] = {i: Counter() for i in set(subscriber_ids)}
+        with self._database.reading() as connection:
+            for id_, _, papers in self._received(connection, counted, since):
+                counted[id_].update(papers)
+            again = {i: [no for no, times in count.items() if times > 1] for i, count in counted.items()}
+            names = self._names(connection, {no for numbers in again.values() for no in numbers})
+        return {i: frozenset(names[no] for no in numbers if no in names) for i, numbers in again.items()}
+
+    def _received(
+        self, connection: sa.Connection, subscriber_ids: Iterable[int], since: date
+    ) -> Iterator[tuple[int, date, array[int]]]:
+        """Subscriber, issue and paper numbers of what these subscribers got, the oldest issue first."""
+        d = schema.deliveries.c
+        received = d.state.in_([s.value for s in RECEIVED])
+        query = sa.select(d.subscriber_id, d.issue, d.papers).where(d.subscriber_id.in_(sorted(subscriber_ids)))
+        for row in connection.execute(query.where(d.issue >= since, received).order_by(d.issue)):
+            yield row.subscriber_id, row.issue, codec.unpack(row.papers)
+
+    def _names(self, connection: sa.Connection, numbers: set[int]) -> dict[int, str]:
+        """Paper number -> id."""
+        p, ordered, names = schema.papers.c, sorted(numbers), dict[int, str]()
+        for start in range(0, len(ordered), 500):
+            rows = connection.execute(sa.select(p.no, p.id).where(p.no.in_(ordered[start : start + 500])))
+            names |= {row.no: row.id for row in rows}
+        return names
 
     def quiet(self, subscriber_ids: Iterable[int], since: date) -> dict[int, date]:
         """For whom there was nothing, and from which issue on: the last with papers, or the first of all.

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 
 from digest.errors import UsageError
-from digest.models import Origin, Profile, Schedule, Subscriber, SubscriberState
+from digest.models import Origin, Profile, Schedule, Subscriber, SubscriberState, WhenQuiet
 from digest.store import codec
 
 
@@ -43,6 +43,8 @@ def values_of(profile: Profile) -> dict[str, Any]:
         "name": profile.name,
         "language": profile.language,
         "papers": profile.papers,
+        "when_quiet": profile.when_quiet.value,
+        "again": profile.again,
         "zone": profile.schedule.zone,
         "at": profile.schedule.at.isoformat("minutes"),
         "days": "".join(str(day) for day in sorted(profile.schedule.days)),
@@ -59,6 +61,8 @@ def profile_of(row: Mapping[str, Any]) -> Profile:
         schedule=Schedule(row["zone"], time.fromisoformat(row["at"]), frozenset(int(day) for day in row["days"])),
         papers=row["papers"],
         language=row["language"],
+        when_quiet=WhenQuiet(row["when_quiet"]),
+        again=row["again"],
     )
 
 

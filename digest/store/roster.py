@@ -25,7 +25,7 @@ from pydantic import (
 from yaml.constructor import ConstructorError
 
 from digest.errors import SettingsError, UsageError
-from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic
+from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic, WhenQuiet
 from digest.store.person import address, key_of
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -121,6 +121,8 @@ class _Defaults(BaseModel):
     days: Annotated[frozenset[int], BeforeValidator(_days)] = EVERY_DAY
     papers: Count = 12
     language: Literal["en", "de"] = "en"
+    when_quiet: WhenQuiet = WhenQuiet.TRENDING
+    again: Annotated[bool, Field(strict=True)] = False
 
 
 class _Entry(_Defaults):
@@ -150,6 +152,8 @@ class _Entry(_Defaults):
             schedule=Schedule(self.zone, self.at, self.days),
             papers=self.papers,
             language=self.language,
+            when_quiet=self.when_quiet,
+            again=self.again,
         )
 
 
@@ -380,6 +384,8 @@ def _entry(profile: Profile) -> dict[str, Any]:
         "days": days,
         "papers": profile.papers,
         "language": profile.language,
+        "when_quiet": profile.when_quiet.value,
+        "again": profile.again,
         "topics": [t.phrase if t.weight == 1 else {"topic": t.phrase, "weight": t.weight} for t in interests.topics],
         "authors": list(interests.authors),
         "categories": list(interests.categories),

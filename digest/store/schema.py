@@ -165,6 +165,8 @@ subscribers = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("language", sa.Text, nullable=False),
     sa.Column("papers", sa.Integer, nullable=False),
+    sa.Column("when_quiet", sa.Text, nullable=False, server_default="trending"),
+    sa.Column("again", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("zone", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("days", sa.Text, nullable=False),

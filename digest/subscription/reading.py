@@ -10,7 +10,7 @@ from digest import ranking
 from digest.compose import Sheet
 from digest.due import local_day
 from digest.models import Digest, Origin, Profile, Subscriber, SubscriberState
-from digest.pipeline import Reading
+from digest.pipeline import Reading, picks_for
 from digest.pipeline.plan import WINDOW
 from digest.store import Said
 from digest.subscription.desk import Desk
@@ -128,4 +128,5 @@ def _trending_then(desk: Desk, day: date) -> Digest | None:
 
 
 def _digest(reading: Reading, person: Subscriber, day: date, selection: ranking.Selection) -> Digest:
-    return Digest(person, day, reading.now, selection.picks, selection.considered, reading.sources)
+    picks = picks_for(person.profile, selection)
+    return Digest(person, day, reading.now, picks, selection.considered, reading.sources)

@@ -17,6 +17,11 @@ from digest.web.visit import Visit
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEIGHTS = ((0.5, "a little"), (1.0, "normal"), (2.0, "much"), (4.0, "most of all"))
 LANGUAGES = (("en", "English"), ("de", "Deutsch"))
+QUIET = (
+    ("trending", "Send what others are reading"),
+    ("note", "Send nothing, but a short note if it goes on"),
+    ("silence", "Send nothing at all"),
+)
 _LABELS = {
     "email": "Address",
     "topics": "Topics",
@@ -31,6 +36,7 @@ _LABELS = {
     "days": "Days",
     "papers": "Number of papers",
     "language": "Language",
+    "when_quiet": "On a day without a match",
 }
 _MOST = {
     "topics": 40,
@@ -60,6 +66,8 @@ class Fields:
     days: tuple[str, ...] = DAYS
     papers: str = "12"
     language: str = "en"
+    when_quiet: str = "trending"
+    again: bool = False
 
 
 def given(visit: Visit) -> Fields:
@@ -81,6 +89,8 @@ def given(visit: Visit) -> Fields:
         days=tuple(visit.texts("day")),
         papers=visit.text("papers").strip() or "12",
         language=visit.text("language") or "en",
+        when_quiet=visit.text("when_quiet") or "trending",
+        again=bool(visit.text("again")),
     )
 
 
@@ -101,6 +111,8 @@ def of(profile: Profile) -> Fields:
         days=tuple(DAYS[day] for day in sorted(schedule.days)),
         papers=str(profile.papers),
         language=profile.language,
+        when_quiet=profile.when_quiet.value,
+        again=profile.again,
     )
 
 
@@ -146,6 +158,8 @@ def _entry(fields: Fields) -> dict[str, Any]:
         "days": list(fields.days),
         "papers": int(fields.papers) if re.fullmatch(r"[0-9]{1,4}", fields.papers) else 0,
         "language": fields.language,
+        "when_quiet": fields.when_quiet,
+        "again": fields.again,
     }
 
 

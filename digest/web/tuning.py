@@ -202,6 +202,7 @@ def _page(
         days=forms.DAYS,
         weights=forms.WEIGHTS,
         languages=forms.LANGUAGES,
+        quiet=forms.QUIET,
     )
 
 
