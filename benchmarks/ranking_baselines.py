@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 
 from digest.models import Paper
 from digest.ranking.evaluate import Case
-from digest.ranking.meaning import Vectors
+from digest.ranking.vectors import Vectors
 from digest.ranking.text import text_of
 
 Scores = NDArray[np.float64]

@@ -18,6 +18,7 @@ from scipy.sparse import csr_matrix
 from digest.models import Interests, Paper, ReasonKind, Topic
 from digest.ranking.statistics import K1, Statistics, unit
 from digest.ranking.text import Floats, Ids, bag, bag_of, word_ids
+from digest.ranking.vectors import NONE, Vectors
 from digest.ranking.views import Views
 
 PROFILE_TERMS = 1000
@@ -48,6 +49,8 @@ class Reader:
     """Whether a paper already sent may come once more when it trends."""
     resurfaced: frozenset[str] = frozenset()
     """Ids that have come twice."""
+    vectors: Vectors = field(default=NONE, compare=False, repr=False)
+    """Of the topics' phrases and of `liked`, where a model is in use."""
 
 
 @dataclass(frozen=True, slots=True)
