@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.errors import SettingsError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in migrations/versions."""
 
 WHERE = "DIGEST_DATABASE_URL"
