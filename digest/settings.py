@@ -173,6 +173,10 @@ class Settings(BaseModel):
     unknown: Literal["resend", "hold"] = "resend"
     """What to do with a delivery that may or may not have arrived."""
 
+    semantic_model: Line = ""
+    """A sentence embedding to choose with: a folder, an installed package that carries one, or a name in the local
+    cache of Hugging Face. Empty: papers are chosen by their words alone, and nothing heavy is imported."""
+
     @property
     def web(self) -> bool:
         """Whether the web pages can be reached, which the operator says by setting `public_url`."""

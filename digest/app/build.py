@@ -22,7 +22,7 @@ from digest.delivery import connect
 from digest.delivery.mailbox import Mailbox
 from digest.errors import SettingsError, SourceError
 from digest.models import Pick
-from digest.pipeline import Parts, Progress, Turns, no_progress
+from digest.pipeline import Parts, Progress, Semantic, Turns, no_progress
 from digest.settings import Settings, secret_keys
 from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
@@ -31,6 +31,9 @@ from digest.sources.pace import machine_pace
 from digest.store import Store, open_store, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
+
+PATIENCE = 40
+"""Texts that a page has time to embed: what one reader typed and likes, not the papers of a day."""
 
 
 def system_clock() -> datetime:
@@ -101,6 +104,20 @@ def roster(settings: Settings) -> pipeline.Roster | None:
     return pipeline.Roster(read.profiles, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
+def semantic(settings: Settings, *, keep: bool = True, most: int | None = None) -> Semantic | None:
+    """The sentence-embedding model; None where none is named.
+
+    Raises:
+        SettingsError: it is not on this machine.
+    """
+    if not settings.semantic_model:
+        return None
+    from digest.ranking.model_files import locate  # noqa: PLC0415 - an optional extra
+    from digest.ranking.semantic import Embedder  # noqa: PLC0415
+
+    return Semantic(Embedder(locate(settings.semantic_model, settings.home)), keep, most)
+
+
 @contextmanager
 def opened(
     settings: Settings,
@@ -108,10 +125,15 @@ def opened(
     progress: Progress = no_progress,
     *,
     rehearse: bool = False,
+    patience: int | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Parts]:
-    """The corridor's parts. In a rehearsal nothing that happens to the store stays."""
+    """The corridor's parts. In a rehearsal nothing that happens to the store stays.
+
+    With *patience*, the semantic model embeds at most so many texts at once, and keeps none of them.
+    """
     with ExitStack() as stack:
+        model = semantic(settings, keep=not rehearse and patience is None, most=patience)
         token_of = token_maker(signing_keys(settings, rehearse))
         url, password = settings.resolved_database_url, settings.database_password
         if rehearse:
@@ -134,6 +156,7 @@ def opened(
             turns=Turns.from_settings(opened_store, settings),
             sign=_signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            semantic=model,
             progress=progress,
             stop=stop,
         )
@@ -152,7 +175,7 @@ def synchronised(settings: Settings) -> Iterator[Parts]:
 def desk(settings: Settings, clock: Callable[[], datetime] = system_clock) -> Iterator[Desk]:
     """What readers' own steps need: for pages and for incoming mail."""
     keys = secret_keys(settings)
-    with opened(settings, clock) as parts:
+    with opened(settings, clock, patience=PATIENCE) as parts:
         yield Desk(
             parts=parts,
             links=links(settings),

@@ -3,6 +3,7 @@
 * `pull`    asks every source for what is new and keeps it; a source that is down is recorded, the others go on
 * `plan`    chooses papers for everybody whose issue is due, and freezes the choice in the outbox
 * `deliver` writes what is in the outbox and hands it to the next hop, each digest at most once
+* `meaning` asks the operator's sentence-embedding model, where there is one, for what the store does not keep yet
 * `incoming` takes what comes back: bounces and complaints, and when to stop writing to an address
 * `alert`   tells the operator what needs a person, `tidy` forgets what nobody needs any more
 
@@ -12,7 +13,7 @@ Each may be repeated at any time, after any crash, by any number of processes: w
 from digest.pipeline.alert import alert, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
-from digest.pipeline.parts import Parts, Progress, no_progress
+from digest.pipeline.parts import Parts, Progress, Semantic, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, picks_for, plan, read_day, window_of
 from digest.pipeline.pull import ASKING, LOOKING_UP, Pulled, pull
 from digest.pipeline.rates import Turns
@@ -33,6 +34,7 @@ __all__ = [
     "Reading",
     "Report",
     "Roster",
+    "Semantic",
     "Share",
     "Turns",
     "Worked",

@@ -11,6 +11,7 @@ import structlog
 from digest import ranking
 from digest.due import decide, local_day, next_due
 from digest.models import Digest, Pick, Profile, SourceStatus, Subscriber, WhenQuiet
+from digest.pipeline import meaning
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
 from digest.store import EVERYBODY, Learned, Opinions, Share
@@ -69,7 +70,8 @@ class Reading:
         """What became news within *window*."""
         if window not in self.pools:
             candidates = self.parts.store.papers.candidates(self.now - window, self.now)
-            self.pools[window] = ranking.prepare(candidates, self.statistics, self.now)
+            embedding = meaning.vectors(self.parts, [c.paper for c in candidates])
+            self.pools[window] = ranking.prepare(candidates, self.statistics, self.now, embedding=embedding)
             seen = [c.first_seen for c in candidates if c.first_seen]
             self.oldest[window] = (min(seen) if seen else self.now).date() - timedelta(days=1)
         return self.pools[window]
@@ -103,7 +105,7 @@ class Reading:
                 resurfaced=twice.get(person.id, frozenset()),
             )
 
-        return [reader(person) for person in people]
+        return meaning.understand(self.parts, [reader(person) for person in people])
 
     def quiet(self, issues: Sequence[tuple[Subscriber, date]]) -> dict[int, date]:
         """Who is to be told that there was nothing for them, and since when, should these *issues* be empty."""

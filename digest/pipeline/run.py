@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 
 from digest.models import DeliveryState, Profile
+from digest.pipeline import meaning
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
-from digest.pipeline.plan import Planned, plan
+from digest.pipeline.plan import WINDOW, Planned, plan
 from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
 from digest.store import EVERYBODY, Run, Share, Sync
 
@@ -153,6 +154,13 @@ def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
         report.pulled = pull(parts)
+        _embed(parts, report.started_at)
+
+
+def _embed(parts: Parts, now: datetime) -> None:
+    """Have the vectors of the new papers at hand before several processes ask for them."""
+    if parts.semantic is not None and parts.semantic.keep:
+        meaning.vectors(parts, [c.paper for c in parts.store.papers.candidates(now - WINDOW, now)])
 
 
 def work(parts: Parts, share: Share = EVERYBODY) -> Worked:

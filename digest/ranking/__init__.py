@@ -19,10 +19,10 @@ from digest.models import Pick
 from digest.ranking import explain as _explain
 from digest.ranking.choose import BLOCK, Turn, Verdict, choices, ranked
 from digest.ranking.explain import Explanation, Interest, Part, Term
-from digest.ranking.meaning import Vectors
 from digest.ranking.pool import Pool, prepare
 from digest.ranking.profiles import Profile, Reader, compile_reader, compile_readers
 from digest.ranking.statistics import Statistics, learn
+from digest.ranking.vectors import Vectors
 
 __all__ = [
     "Explanation",

@@ -15,7 +15,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 from digest.errors import UsageError
 from digest.models import Candidate, Interests, Paper, Topic
-from digest.ranking.meaning import Vectors
 from digest.ranking.pool import prepare
 from digest.ranking.profiles import Reader, compile_reader
 from digest.ranking.scoring import score
 from digest.ranking.statistics import Statistics, learn
+from digest.ranking.vectors import Vectors
 
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """All papers of a case are listed on one day; which one decides nothing."""
@@ -112,7 +112,8 @@ def order(case: Case, statistics: Statistics, vectors: Vectors | None = None) ->
     """Every candidate's id, best first, by the scores that choose the picks of a digest."""
     listed = [Candidate(paper, _SOME_DAY, ("case",)) for paper in case.candidates]
     pool = prepare(listed, statistics, _SOME_DAY, embedding=vectors)
-    scores = score(pool, [case.reader], [compile_reader(case.reader, pool.statistics)])
+    reader = replace(case.reader, vectors=vectors) if vectors else case.reader
+    scores = score(pool, [reader], [compile_reader(reader, pool.statistics)])
     return by_score([c.paper.id for c in pool.candidates], scores.total[0])
 
 

@@ -35,6 +35,8 @@ SHOWN = 6
 """Words of a reason at most."""
 COMMON = 0.1
 """A word that more than so many of the papers have explains nothing, unless the reader typed it."""
+MEANING = "(likeness in meaning)"
+"""Stands among the words for what the embedding added to, or took from, their sum."""
 LEAST = 0.05
 """A reason that adds less than this share of the score is left unsaid."""
 
@@ -260,7 +262,7 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
         floor=float(floors(pool)[number]),
         total=float(total[number]),
         parts=_parts(pool, block, profile, number),
-        interests=_interests(pool, profile, number),
+        interests=_interests(pool, reader, profile, number),
         reasons=reasons(turn, number, section or Section.FOR_YOU),
     )
 
@@ -299,12 +301,18 @@ def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Pa
     return tuple(part for part in parts if abs(part.value) > 1e-9)
 
 
-def _interests(pool: Pool, profile: Profile, number: int) -> tuple[Interest, ...]:
-    values = facet_values(pool, profile.facets)[:, number] if profile.facets else ()
+def _interests(pool: Pool, reader: Reader, profile: Profile, number: int) -> tuple[Interest, ...]:
+    words = facet_values(pool, profile.facets)
+    values = (
+        pool.meanings.blend(words, profile.facets, [reader] * len(words)) if pool.meanings and len(words) else words
+    )
+    meant = (values - words)[:, number]
     found = []
-    for facet, value in zip(profile.facets, values, strict=True):
+    for facet, value, meaning in zip(profile.facets, values[:, number], meant, strict=True):
         words, library, latent = contributions(pool, facet, number)
         everything = words + library + latent[0] + latent[1]
         terms = surface(pool, number, everything, common=facet.kind is ReasonKind.TOPIC)
+        if meaning:
+            terms.append(Term(MEANING, float(meaning)))
         found.append(Interest(facet.kind, facet.subject, float(value), facet.weight, tuple(terms)))
     return tuple(sorted(found, key=lambda i: -i.value))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from digest.ranking.facets import SHRINK, Facet
 from digest.ranking.profiles import Reader
 from digest.ranking.statistics import unit
 from digest.ranking.text import Floats
+from digest.ranking.vectors import Vectors
 
 SHARE, FEW_LIKES = 0.4, 0.3
 """Of the embedding in the value of a facet; and how much more where all that is known is one liked paper."""
@@ -20,19 +21,10 @@ USUAL = 0.1
 """Spread of the likeness of ordinary papers, leaned on where a day's papers are few."""
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """Embeddings by name: of a paper its id, of a topic its phrase. All of one model, of unit length."""
-
-    papers: Mapping[str, Floats] = field(default_factory=dict)
-    phrases: Mapping[str, Floats] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Meanings:
     """The day's papers in the embedding's space."""
 
-    vectors: Vectors
     centre: Floats
     """The mean paper: what all have in common says nothing about one reader."""
     rows: Floats
@@ -42,11 +34,11 @@ class Meanings:
     def of(cls, vectors: Vectors | None, papers: Sequence[Paper]) -> Meanings | None:
         """None where there is no vector of any of *papers*."""
         known = {p.id: vectors.papers[p.id] for p in papers if p.id in vectors.papers} if vectors else {}
-        if not known or vectors is None:
+        if not known:
             return None
         centre = np.array(list(known.values()), np.float32).mean(axis=0)
         rows = [unit(known[p.id] - centre) if p.id in known else np.zeros_like(centre) for p in papers]
-        return cls(vectors, centre, np.array(rows, np.float32))
+        return cls(centre, np.array(rows, np.float32))
 
     def blend(self, values: Floats, facets: Sequence[Facet], readers: Sequence[Reader]) -> Floats:
         """*values* (facets x papers), with the likeness in meaning blended in where both sides have vectors.
@@ -58,21 +50,22 @@ class Meanings:
         """
         directions = np.array([self._direction(*pair) for pair in zip(facets, readers, strict=True)], np.float64)
         alike = directions @ self.rows.T.astype(np.float64)
-        papers = len(self.rows)
-        spread = np.sqrt((alike.var(axis=1) * papers + USUAL**2 * SHRINK) / (papers + SHRINK))
-        standard = (alike - alike.mean(axis=1, keepdims=True)) / spread[:, None]
-        known = np.outer(directions.any(axis=1), self.rows.any(axis=1))
+        known = self.rows.any(axis=1)
+        ordinary, papers = alike[:, known], int(known.sum())
+        spread = np.sqrt((ordinary.var(axis=1) * papers + USUAL**2 * SHRINK) / (papers + SHRINK))
+        standard = (alike - ordinary.mean(axis=1, keepdims=True)) / spread[:, None]
+        known = np.outer(directions.any(axis=1), known)
         share = np.array([_share(f) for f in facets])[:, None]
         return np.asarray(np.where(known, (1 - share) * values + share * standard, values).round(4), np.float32)
 
     def _direction(self, facet: Facet, reader: Reader) -> Floats:
         """Where the facet points: its phrase and its liked papers, the latter as much as they speak of it."""
-        direction = np.zeros_like(self.centre)
-        phrase = self.vectors.phrases.get(facet.subject)
+        direction, vectors = np.zeros_like(self.centre), reader.vectors
+        phrase = vectors.phrases.get(facet.subject)
         if phrase is not None:
             direction += unit(phrase - self.centre)
         liked = [(share, p.id) for share, p in zip(facet.likes, reader.liked, strict=False)]
-        known = [share * (self.vectors.papers[i] - self.centre) for share, i in liked if i in self.vectors.papers]
+        known = [share * (vectors.papers[i] - self.centre) for share, i in liked if i in vectors.papers]
         if known:
             direction += max(facet.likes) * unit(np.sum(known, axis=0))
         return unit(direction)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from digest.models import Candidate
-from digest.ranking.meaning import Meanings, Vectors
+from digest.ranking.meaning import Meanings
 from digest.ranking.muting import Plain
 from digest.ranking.names import Name, bylines
 from digest.ranking.phrases import Phrases
 from digest.ranking.statistics import Statistics, learn
 from digest.ranking.text import Floats, Ids, bag_of, fold, mentions, text_of
 from digest.ranking.trending import Trend, trend
+from digest.ranking.vectors import Vectors
 from digest.ranking.views import Views
 
 DAY = 24 * 3600.0

@@ -18,6 +18,7 @@ from digest.ranking.facets import USUAL_LATENT, USUAL_TFIDF, Facet, standard, st
 from digest.ranking.phrases import Phrases
 from digest.ranking.statistics import Statistics, unit
 from digest.ranking.text import Floats, bag_of
+from digest.ranking.vectors import NONE, Vectors
 from digest.ranking.views import Views
 
 PROFILE_TERMS = 1000
@@ -42,6 +43,8 @@ class Reader:
     """Whether a paper already sent may come once more when it trends."""
     resurfaced: frozenset[str] = frozenset()
     """Ids that have come twice."""
+    vectors: Vectors = field(default=NONE, compare=False, repr=False)
+    """Of the topics' phrases and of `liked`, where a model is in use."""
 
 
 @dataclass(frozen=True, slots=True)

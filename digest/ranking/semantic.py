@@ -1,118 +1,96 @@
-"""The semantic extra: sentence embeddings, run by onnxruntime from a folder on this machine.
+"""The semantic extra: sentence embeddings, computed on this machine by a model that the operator named.
 
-The folder holds `model.onnx` (a BERT-like encoder with `input_ids` and `attention_mask`) and `tokenizer.json`, as
-sentence-embedding models are published. Vectors are mean-pooled over the words and of unit length (Reimers and
-Gurevych 2019). Why onnxruntime: docs/ranking.md.
-
-Nothing here is imported unless the operator names a model; the two libraries are imported when the model is loaded.
+Vectors are pooled over the words and of unit length. An ONNX file is run by onnxruntime, BERT in safetensors by numpy;
+docs/ranking.md measures both. Nothing here is imported unless a model is named, and the libraries only when one is
+loaded.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digest.errors import SettingsError
-from digest.models import Candidate, Paper
-from digest.ranking.meaning import Vectors
-from digest.ranking.profiles import Reader
-from digest.ranking.text import Floats, text_of
+from digest.ranking.bert import Bert
+from digest.ranking.model_files import SETTING, ModelFiles
+from digest.ranking.text import Floats
 
 TOKENS = 256
 """Longer texts are cut; an abstract has about 250."""
 BATCH = 16
 
-Progress = Callable[[int, int], None]
-"""Called with how many texts are done, and of how many."""
+Encoder = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
+"""Hidden states, texts x tokens x dimensions, from the tokens' ids and their mask, texts x tokens."""
 
 
 class Embedder:
-    """A loaded model."""
+    """A model, loaded when the first text is embedded."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the model in *folder*.
+    def __init__(self, files: ModelFiles) -> None:
+        self._files = files
+
+    @cached_property
+    def model(self) -> str:
+        """Names exactly this model."""
+        return self._files.fingerprint()
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """One row of unit length for each of *texts*.
 
         Raises:
-            SettingsError: the extra is not installed, or the folder holds no such model.
+            SettingsError: the extra is not installed, or the files hold no model that can be run.
         """
-        try:
-            import onnxruntime  # noqa: PLC0415 - heavy, and only here of use
-            import tokenizers  # noqa: PLC0415
-        except ImportError as error:
-            raise SettingsError("the semantic extra is missing: pip install 'digest[semantic]'") from error
-        model, words = folder / "model.onnx", folder / "tokenizer.json"
-        if not (model.is_file() and words.is_file()):
-            raise SettingsError(f"{folder}: a folder with model.onnx and tokenizer.json is needed")
-        self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(words))
-        self._tokenizer.enable_truncation(TOKENS)
-        self._tokenizer.enable_padding()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._inputs = {i.name for i in self._session.get_inputs()}
-        self.model = f"{folder.name}-{_fingerprint(model):08x}"
-        """Names exactly this model; vectors of another are of no use."""
-
-    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Floats:
-        """One row of unit length for each of *texts*."""
-        # Texts of like length share a batch, because every text of a batch costs as much as its longest.
+        # Texts of like length share a batch, because to onnxruntime every text of a batch costs as much as its longest.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows: dict[int, Floats] = {}
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             rows.update(zip(batch, self._batch([texts[i] for i in batch]), strict=True))
-            if progress:
-                progress(len(rows), len(texts))
         return np.array([rows[i] for i in range(len(texts))], np.float32)
 
     def _batch(self, texts: Sequence[str]) -> Floats:
-        encoded = self._tokenizer.encode_batch(list(texts))
+        tokenizer, encode, first = self._loaded
+        encoded = tokenizer.encode_batch(list(texts))
         mask = np.array([e.attention_mask for e in encoded], np.int64)
-        feed = {"input_ids": np.array([e.ids for e in encoded], np.int64), "attention_mask": mask}
-        feed["token_type_ids"] = np.zeros_like(mask)
-        hidden = self._session.run(None, {k: v for k, v in feed.items() if k in self._inputs})[0]
-        pooled = (hidden * mask[:, :, None]).sum(axis=1)
+        hidden = encode(np.array([e.ids for e in encoded], np.int64), mask)
+        pooled = hidden[:, 0] if first else (hidden * mask[:, :, None]).sum(axis=1)
         norms = np.linalg.norm(pooled, axis=1, keepdims=True)
         return np.asarray(pooled / np.maximum(norms, 1e-9), np.float32)
 
+    @cached_property
+    def _loaded(self) -> tuple[Any, Encoder, bool]:
+        """The tokenizer, the network, and whether the first token speaks for the text."""
+        files = self._files
+        try:
+            import tokenizers  # noqa: PLC0415 - heavy, and only here of use
 
-def texts_for(candidates: Iterable[Candidate], readers: Iterable[Reader]) -> tuple[dict[str, Paper], set[str]]:
-    """Papers by id, and phrases, whose vectors are needed to choose from *candidates* for *readers*."""
-    papers = {c.paper.id: c.paper for c in candidates}
-    phrases: set[str] = set()
-    for reader in readers:
-        papers.update((p.id, p) for p in (*reader.liked, *reader.disliked))
-        phrases.update(topic.phrase for topic in reader.interests.topics)
-    return papers, phrases
-
-
-def embed_all(
-    embedder: Embedder, papers: Mapping[str, Paper], phrases: Iterable[str], progress: Progress | None = None
-) -> Vectors:
-    """Vectors of all of them in one go; keep those of papers (`to_bytes`), and ask only for what is missing."""
-    listed = sorted(phrases)
-    rows = embedder.embed([*map(text_of, papers.values()), *listed], progress)
-    named = dict(zip(papers, rows, strict=False))
-    return Vectors(named, dict(zip(listed, rows[len(papers) :], strict=True)))
+            tokenizer = tokenizers.Tokenizer.from_file(str(files.tokenizer))
+            tokenizer.enable_truncation(TOKENS)
+            tokenizer.enable_padding()
+            encode = _onnx(files) if files.weights.suffix == ".onnx" else Bert(files.weights, files.config)
+            encode(np.zeros((1, 1), np.int64), np.ones((1, 1), np.int64))
+        except ImportError as error:
+            raise SettingsError(f"{SETTING}: the extra is missing: pip install 'digest[semantic]'") from error
+        except Exception as error:  # each library has errors of its own, and some have none but Exception
+            raise SettingsError(f"{SETTING}: {files.weights} cannot be loaded: {error}") from error
+        return tokenizer, encode, files.first_token
 
 
-def to_bytes(vector: Floats) -> bytes:
-    """For the store: two bytes a dimension, which rank as four do."""
-    return vector.astype("<f2").tobytes()
+def _onnx(files: ModelFiles) -> Encoder:
+    import onnxruntime  # noqa: PLC0415 - heavy, and only here of use
 
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    session: Any = onnxruntime.InferenceSession(str(files.weights), options, providers=["CPUExecutionProvider"])
+    inputs = {i.name for i in session.get_inputs()}
 
-def from_bytes(data: bytes) -> Floats:
-    """What `to_bytes` wrote."""
-    return np.frombuffer(data, "<f2").astype(np.float32)
+    def encode(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        states: Floats = session.run(None, {name: value for name, value in feed.items() if name in inputs})[0]
+        return states
 
-
-def _fingerprint(file: Path) -> int:
-    crc = 0
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            crc = zlib.crc32(block, crc)
-    return crc
+    return encode

@@ -46,6 +46,7 @@ from digest.store.sources import Facts, SourceRecord, Sources
 from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf
 from digest.store.suppressions import Suppressions
 from digest.store.tidy import Attic
+from digest.store.vectors import Vectors
 
 __all__ = [
     "EVERYBODY",
@@ -102,6 +103,7 @@ class Store:
         self.rates = Rates(database)
         self.shelf = Shelf(database)
         self.census = Census(database)
+        self.vectors = Vectors(database)
         self.attic = Attic(database)
 
     def close(self) -> None:

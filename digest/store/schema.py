@@ -324,3 +324,17 @@ bounces = sa.Table(
     sa.Index("ix_bounces_subscriber", "subscriber_id", "at"),
     comment="What came back from subscribers' addresses, for a while: the score of it decides when to stop.",
 )
+
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("paper_no", Key, sa.ForeignKey("papers.no", ondelete="CASCADE"), nullable=True),
+    sa.Column("used_at", Moment, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("ix_vectors_paper_no", "paper_no"),
+    sa.Index("ix_vectors_used_at", "used_at"),
+    comment="Embeddings of papers and phrases, two bytes a dimension, under a hash of the text; paper_no is NULL for "
+    "phrases.",
+)

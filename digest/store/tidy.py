@@ -16,7 +16,7 @@ from digest.store import codec, schema
 from digest.store.engine import Database
 
 SIGNALS = timedelta(days=35)
-"""Readings and updates of papers: a candidate is at most 30 days old."""
+"""Readings and updates of papers, and embeddings that nobody asked for: a candidate is at most 30 days old."""
 
 CONTENTS = timedelta(days=90)
 """What a digest said, for its page on the web; and what passes did."""
@@ -61,6 +61,7 @@ class Attic:
             "contents": schema.deliveries.update().where(old_issue).values(bare),
             "editions": schema.editions.delete().where(e.paper_no.in_(old_papers)),
             "runs": schema.runs.delete().where(r.finished_at < now - CONTENTS),
+            "vectors": schema.vectors.delete().where(schema.vectors.c.used_at < now - SIGNALS),
             "validators": schema.validators.delete().where(_count(schema.validators) > VALIDATORS),
         }
         done = {}
@@ -71,7 +72,8 @@ class Attic:
 
     def sizes(self) -> dict[str, int]:
         """Bytes of the database, and rows of each table that grows."""
-        tables = (schema.papers, schema.listings, schema.readings, schema.editions, schema.deliveries, schema.runs)
+        names = ("papers", "listings", "readings", "editions", "deliveries", "runs", "vectors")
+        tables = [schema.metadata.tables[name] for name in names]
         with self._database.reading() as connection:
             if self._database.dialect == "postgresql":
                 used = connection.scalar(sa.text("SELECT pg_database_size(current_database())"))
