@@ -53,6 +53,10 @@ class Paper:
     huggingface_url: str = ""
     thumbnail_url: str = ""
 
+    def __hash__(self) -> int:
+        """Of the id alone: papers are keys of many caches, and two contents of one paper are rare."""
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:

@@ -17,7 +17,7 @@ ISSUE = date(2026, 2, 4)
 
 
 def text_of(url: str) -> str:
-    return url.rpartition("/")[2]
+    return url.removeprefix(f"{BASE}/").partition("/")[2]
 
 
 def test_a_link_opens_the_page_it_names() -> None:

@@ -8,28 +8,29 @@ words share a card, marks included.
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import groupby
 
 from markupsafe import Markup, escape
 
 from digest.compose import sentences
-from digest.compose.links import Links, Verb
-from digest.compose.quoted import Quoted, quoted
+from digest.compose.links import Links, Verb, feedback_tail
+from digest.compose.quoted import Quoted, join, quoted
 from digest.compose.render import Templates
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
 from digest.compose.words import NO_BREAK, Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
 KEPT = 2048
-"""Cards in memory, about 8 KB each: several days of papers in several languages."""
+"""Cards in memory, about 8 KB each: several days of papers in several languages. Twice, once with their reasons."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
 INDENT = "    "
 """Of a card in the text part, before all but its first line, which has its number there."""
 _SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
+NOTHING = Quoted("", b"", 0)
 
 
 class Form(enum.IntEnum):
@@ -47,7 +48,7 @@ _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The variable `card` of the templates; `number`, `reason` and the four links of feedback hold slots there."""
+    """The variable `card` of the templates; `number`, `reason` and the beginning of feedback links are slots there."""
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
@@ -80,14 +81,18 @@ class Card:
         return "".join(piece for piece, _ in self.summary)
 
 
+Stretches = tuple[Quoted | str, ...]
+"""Encoded text, and between it the names of slots."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A card with open slots: stretches of text, and between them the names of slots."""
+    """A card with open slots."""
 
-    html: tuple[Quoted | str, ...]
-    text: tuple[Quoted | str, ...]
-    links: tuple[Quoted | str, ...]
-    """For the end of the text part; empty where there are none."""
+    html: Stretches = ()
+    text: Stretches = ()
+    links: Stretches = ()
+    """For the end of the text part; empty where there are none, as for a one-liner, which has its one link with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,37 +104,34 @@ class Said:
     terms: frozenset[str]
 
 
-class Slots(dict[str, Quoted]):
-    """What goes into the slots of one pick for one reader; a link is signed when a card first shows it."""
-
-    def __init__(self, sign: Callable[[Verb], str], number: int) -> None:
-        super().__init__(number=_place(number))
-        self._sign = sign
-
-    def __missing__(self, name: str) -> Quoted:
-        self[name] = quoted(self._sign(Verb(name)))
-        return self[name]
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One pick in one reader's mail."""
 
-    rendered: Callable[[Form], Rendered]
-    reason: Said
-    slots: Slots
+    def __init__(self, rendered: Callable[[Form], Rendered], slots: Mapping[str, Quoted]) -> None:
+        self._render = rendered
+        self._slots = slots
+        self._rendered: dict[Form, Rendered] = {Form.GONE: Rendered()}
 
     def html(self, form: Form) -> list[Quoted]:
-        """Empty for a paper that is left out, and so is `text`."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).html, self.slots, self.reason.html)
+        """Empty for a paper that is left out, and so are the others."""
+        return self._fill(self._card(form).html)
 
     def text(self, form: Form) -> list[Quoted]:
         """Lines of at most 72 columns, but for addresses."""
-        return [] if form is Form.GONE else _fill(self.rendered(form).text, self.slots, self.reason.text)
+        return self._fill(self._card(form).text)
 
     def links(self, form: Form) -> list[Quoted]:
-        """For the end of the text part; empty also for a one-liner, which has its one link with it."""
-        return [] if form >= Form.LINE else _fill(self.rendered(form).links, self.slots, self.reason.text)
+        """For the end of the text part."""
+        return self._fill(self._card(form).links)
+
+    def _card(self, form: Form) -> Rendered:
+        if form not in self._rendered:
+            self._rendered[form] = self._render(form)
+        return self._rendered[form]
+
+    def _fill(self, stretches: Stretches) -> list[Quoted]:
+        slots = self._slots
+        return [slots[part] if isinstance(part, str) else part for part in stretches]
 
 
 class Cards:
@@ -147,29 +149,39 @@ class Cards:
         self._thumbnails = thumbnails
         self._rendered = lru_cache(KEPT)(self._render)
         self._reasons = lru_cache(KEPT)(_said)
+        self._explained = lru_cache(KEPT)(self._explain)
 
-    def entry(self, digest: Digest, number: int, words: Words) -> Entry:
-        """The pick with that *number* in the digest, from 0, to be written in any form."""
-        pick = digest.picks[number]
-        reason = self._reasons(pick.reasons, words)
-        sign = partial(self._links.feedback, digest.subscriber.token, digest.issue, pick.paper.id)
-        # nothing of the reader may enter the key but the words to mark
-        shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
+    def entries(self, digest: Digest, words: Words) -> list[Entry]:
+        """The picks of *digest* in order, each to be written in any form."""
+        base = quoted(self._links.feedback_base(digest.subscriber.token, digest.issue)) if self._web else NOTHING
+        return [self._entry(number, pick, base, words) for number, pick in enumerate(digest.picks, 1)]
 
-        def rendered(form: Form) -> Rendered:
-            return self._rendered(shared, reason.terms, bool(reason.html.text), form, words)
+    def _entry(self, number: int, pick: Pick, base: Quoted, words: Words) -> Entry:
+        # nothing of the reader may enter the key but the reasons
+        shared = Pick(pick.paper, 0, Section.QUIETER, pick.reasons, pick.listed_at, pick.sources, pick.signal)
+        return Entry(partial(self._explained, shared, words), {"number": _place(number), "feedback": base})
 
-        return Entry(rendered, reason, Slots(sign, number + 1))
+    def _explain(self, pick: Pick, words: Words, form: Form) -> Rendered:
+        """The card with its reason: readers who typed the same words share it whole."""
+        said = self._reasons(pick.reasons, words)
+        card = self._rendered(replace(pick, reasons=()), said.terms, bool(said.html.text), form, words)
+        return Rendered(
+            _with(card.html, "reason", said.html),
+            _with(card.text, "reason", said.text),
+            _with(card.links, "reason", said.text),
+        )
 
     def _votes(self, paper: Paper) -> bool:
         return self._web and len(paper.id) <= LONGEST_ID
 
     def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
+        """What only the paper and the marked words decide: the templates are asked once for most readers."""
         card = self.card(pick, terms, has_reason, form, words)
-        name = "line" if form is Form.LINE else "card"
-        return Rendered(*(self._piece(file, card, words) for file in (f"{name}.html", f"{name}.txt", "links.txt")))
+        if form is Form.LINE:
+            return Rendered(self._piece("line.html", card, words), self._piece("line.txt", card, words))
+        return Rendered(*(self._piece(file, card, words) for file in ("card.html", "card.txt", "links.txt")))
 
-    def _piece(self, file: str, card: Card, words: Words) -> tuple[Quoted | str, ...]:
+    def _piece(self, file: str, card: Card, words: Words) -> Stretches:
         return split(self._templates.render(f"mail/digest/{file}", words, {"card": card}).strip("\n"))
 
     def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
@@ -190,11 +202,14 @@ class Cards:
             thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
             number=slot("number"),
             reason=slot("reason") if has_reason else "",
-            more=slot("more") if self._votes(paper) else "",
-            less=slot("less") if self._votes(paper) else "",
-            save=slot("save") if self._votes(paper) else "",
-            hide=slot("hide") if self._votes(paper) and paper.authors else "",
+            more=self._link(paper, Verb.MORE),
+            less=self._link(paper, Verb.LESS),
+            save=self._link(paper, Verb.SAVE),
+            hide=self._link(paper, Verb.HIDE) if paper.authors else "",
         )
+
+    def _link(self, paper: Paper, verb: Verb) -> str:
+        return slot("feedback") + feedback_tail(paper.id, verb) if self._votes(paper) else ""
 
 
 def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
@@ -244,11 +259,17 @@ def slot(name: str) -> Markup:
     return Markup(f"{_SLOT}{name}{_SLOT}")  # noqa: S704 - ours
 
 
-def split(rendered: str) -> tuple[Quoted | str, ...]:
+def split(rendered: str) -> Stretches:
     """Rendered text as stretches, with the names of slots between them."""
-    parts = re.split(f"{_SLOT}([a-z0-9]+){_SLOT}", rendered)
-    return tuple(part if i % 2 else quoted(part) for i, part in enumerate(parts) if part)
+    parts = rendered.split(_SLOT)
+    return tuple([part if i % 2 else quoted(part) for i, part in enumerate(parts) if part])
 
 
-def _fill(rendered: tuple[Quoted | str, ...], slots: Slots, reason: Quoted) -> list[Quoted]:
-    return [part if isinstance(part, Quoted) else reason if part == "reason" else slots[part] for part in rendered]
+def _with(stretches: Stretches, name: str, content: Quoted) -> Stretches:
+    """*stretches* with one slot filled, and the neighbours that this makes joined."""
+    filled = [content if part == name else part for part in stretches]
+    groups = [[*group] for _, group in groupby(filled, key=lambda part: isinstance(part, str))]
+    found: list[Quoted | str] = []
+    for group in groups:
+        found += group if isinstance(group[0], str) else [join([part for part in group if isinstance(part, Quoted)])]
+    return tuple(found)

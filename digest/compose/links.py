@@ -5,7 +5,8 @@ opaque token, never an address. Mails get forwarded: whatever may change more th
 link, mailed on request, whose age the reader of the link limits. RFC 8058 wants an unsubscribe link that keeps
 working; ours has no date.
 
-The text of a link is base64url(fields) "." base64url(HMAC-SHA-256 cut to 144 bits; RFC 2104, section 5, wants 128).
+The text of a link is base64url(fields) "." base64url(keyed BLAKE2b, 144 bits; RFC 7693). What a reader says of a paper
+is signed for the reader and the issue; the word and the paper follow, so that one signature serves a whole mail.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from itsdangerous import BadSignature, Signer
@@ -85,7 +87,7 @@ class Links:
         if not keys or not all(keys):
             raise ValueError("a link needs a key to be signed with")
         self._bases = {purpose: f"{public_url.rstrip('/')}/{purpose}/" for purpose in Purpose}
-        self._key = keys[0].encode()
+        self._key = _derived(keys[0].encode(), "ids")
         self._signers = {purpose: _signer(keys, purpose) for purpose in Purpose}
 
     def unsubscribe(self, token: str) -> str:
@@ -114,7 +116,11 @@ class Links:
 
     def feedback(self, token: str, issue: date, paper_id: str, verb: Verb) -> str:
         """One word about one paper of an issue."""
-        return self._url(Purpose.FEEDBACK, token, issue.isoformat(), verb.value, paper_id)
+        return self.feedback_base(token, issue) + feedback_tail(paper_id, verb)
+
+    def feedback_base(self, token: str, issue: date) -> str:
+        """What all such links of an issue begin with."""
+        return self._url(Purpose.FEEDBACK, token, issue.isoformat())
 
     def read(
         self, purpose: Purpose, text: str, *, now: datetime | None = None, max_age: timedelta | None = None
@@ -127,11 +133,12 @@ class Links:
             now: needed with *max_age*.
             max_age: how long ago the link may have been made; None takes links of any age.
         """
+        signed, _, tail = text.partition("/")
         try:
-            fields = _unpack(self._signers[purpose].unsign(text.encode()))
-        except (BadSignature, binascii.Error, UnicodeError):
+            fields = _unpack(self._signers[purpose].unsign(signed.encode()))
+            link = _about(_link(purpose, *fields), tail)
+        except (BadSignature, ValueError):
             return Forged()
-        link = _link(purpose, *fields)
         if max_age is not None and (now is None or link.at is None or now - link.at > max_age):
             return Expired(link)
         return link
@@ -160,7 +167,7 @@ class Links:
 
     def digest_id(self, *parts: str) -> str:
         """32 hexadecimal letters that depend on *parts* and the newest key: the same again for the same digest."""
-        return hmac.digest(self._key, "\n".join(parts).encode(), "sha256")[:16].hex()
+        return _mac(self._key, "\n".join(parts).encode(), 16).hex()
 
     def _url(self, purpose: Purpose, *fields: str) -> str:
         return self._bases[purpose] + self._signers[purpose].sign(_pack(fields)).decode()
@@ -169,25 +176,31 @@ class Links:
         return _local(self._signers[purpose].secret_key, token)
 
 
-class _Cut(SigningAlgorithm):
-    """A digest holds dozens of links; 18 bytes are enough, and leave no letter of their base64 undecided."""
+def feedback_tail(paper_id: str, verb: Verb) -> str:
+    """What follows `Links.feedback_base`."""
+    return f"/{verb.value}/{_pack([paper_id]).decode()}"
+
+
+class _Mac(SigningAlgorithm):
+    """18 bytes are more than RFC 2104 asks for, and leave no letter of their base64 undecided."""
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha256")[:18]
+        return _mac(key, value, 18)
+
+
+def _mac(key: bytes, value: bytes, size: int) -> bytes:
+    return hashlib.blake2b(value, key=key, digest_size=size).digest()
 
 
 def _signer(keys: Sequence[str], purpose: Purpose) -> Signer:
     # Derived here, once, as itsdangerous would do for every single link; it wants the oldest key first.
     derived = [_derived(key.encode(), purpose) for key in reversed(keys)]
-    return Signer(derived, key_derivation="none", algorithm=_Cut())
+    return Signer(derived, key_derivation="none", algorithm=_Mac())
 
 
-def _derived(key: bytes, purpose: Purpose) -> bytes:
+def _derived(key: bytes, purpose: str) -> bytes:
+    # a secret may be longer than BLAKE2b's 64 bytes
     return hmac.digest(key, f"digest.links.{purpose}".encode(), "sha256")
-
-
-_MOST = 4
-"""Fields of a link; only the last one, a paper's id, comes from outside and may hold a newline."""
 
 
 def _pack(fields: Sequence[str]) -> bytes:
@@ -195,11 +208,7 @@ def _pack(fields: Sequence[str]) -> bytes:
 
 
 def _unpack(packed: bytes) -> list[str]:
-    return (
-        base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4))
-        .decode(errors="surrogatepass")
-        .split("\n", _MOST - 1)
-    )
+    return base64.urlsafe_b64decode(packed + b"=" * (-len(packed) % 4)).decode(errors="surrogatepass").split("\n")
 
 
 def _seconds(at: datetime | None) -> tuple[str, ...]:
@@ -209,18 +218,30 @@ def _seconds(at: datetime | None) -> tuple[str, ...]:
 def _link(purpose: Purpose, token: str, *rest: str) -> Link:
     """The fields of a text whose signature was good."""
     match purpose, rest:
-        case Purpose.WEBVIEW, [issue]:
+        case ((Purpose.WEBVIEW | Purpose.FEEDBACK), [issue]):
             return Link(purpose, token, date.fromisoformat(issue))
-        case Purpose.FEEDBACK, [issue, verb, paper]:
-            return Link(purpose, token, date.fromisoformat(issue), paper, Verb(verb))
         case _, [seconds]:
             return Link(purpose, token, at=datetime.fromtimestamp(int(seconds), UTC))
     return Link(purpose, token)
 
 
+def _about(link: Link, tail: str) -> Link:
+    """*link* with what follows its signed part.
+
+    Raises:
+        ValueError: something is missing, too much, or not to be read.
+    """
+    if link.purpose is not Purpose.FEEDBACK:
+        if tail:
+            raise ValueError("nothing follows such a link")
+        return link
+    verb, _, paper = tail.partition("/")
+    return replace(link, verb=Verb(verb), paper="\n".join(_unpack(paper.encode())))
+
+
 def _local(key: bytes, token: str) -> str:
     """Base32, because a relay may change the case of an address."""
-    mac = hmac.digest(key, f"address\n{token}".encode(), "sha256")[:10]
+    mac = _mac(key, f"address\n{token}".encode(), 10)
     return f"{_base32(token.encode())}-{_base32(mac)}"
 
 

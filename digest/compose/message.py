@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from email_validator import EmailNotValidError, validate_email
 
-from digest.compose.quoted import Quoted
+from digest.compose.quoted import Body
 from digest.compose.text import clean, fit, line
 
 Header = tuple[str, str]
@@ -25,7 +25,7 @@ _LONGEST_NAME = 60
 _Q = {letter: letter for letter in string.ascii_letters + string.digits + "!*+-/"} | {" ": "_"}
 
 
-def assemble(headers: Sequence[Header], text: Quoted, html: Quoted, boundary: str) -> bytes:
+def assemble(headers: Sequence[Header], text: Body, html: Body, boundary: str) -> bytes:
     """The message.
 
     Args:
@@ -35,18 +35,23 @@ def assemble(headers: Sequence[Header], text: Quoted, html: Quoted, boundary: st
         boundary: begins with "=_", which no quoted-printable line holds.
     """
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return (
-        f'{head}MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'
-    ).encode() + b"".join(_parts((("plain", text), ("html", html)), boundary.encode()))
+    kind = f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"'
+    return b"".join(
+        [
+            f"{head}MIME-Version: 1.0\r\n{kind}\r\n\r\n".encode(),
+            _part_head("plain", boundary),
+            *[stretch.data for stretch in text.stretches],
+            b"\r\n",
+            _part_head("html", boundary),
+            *[stretch.data for stretch in html.stretches],
+            f"\r\n--{boundary}--\r\n".encode(),
+        ]
+    )
 
 
-def _parts(parts: Sequence[tuple[str, Quoted]], boundary: bytes) -> Iterator[bytes]:
-    for kind, content in parts:
-        yield b'--%s\r\nContent-Type: text/%s; charset="utf-8"\r\n' % (boundary, kind.encode())
-        yield b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-        yield content.data.replace(b"\n", b"\r\n")
-        yield b"\r\n"
-    yield b"--%s--\r\n" % boundary
+def _part_head(kind: str, boundary: str) -> bytes:
+    encoding = "Content-Transfer-Encoding: quoted-printable"
+    return f'--{boundary}\r\nContent-Type: text/{kind}; charset="utf-8"\r\n{encoding}\r\n\r\n'.encode()
 
 
 def unstructured(value: str, name: str) -> str:
@@ -101,17 +106,17 @@ def _encoded_words(value: str) -> list[str]:
     """
     q = [_Q.get(letter) or "".join(f"={byte:02X}" for byte in letter.encode()) for letter in value]
     if sum(map(len, q)) * 3 <= len(value.encode()) * 4:
-        return [f"=?utf-8?Q?{chunk}?=" for chunk in _chunks(q, 54)]
-    return [f"=?utf-8?B?{base64.b64encode(chunk.encode()).decode()}?=" for chunk in _chunks(list(value), 39)]
+        return [f"=?utf-8?Q?{chunk}?=" for chunk in _chunks(q, [*map(len, q)], 54)]
+    sizes = [len(letter.encode()) for letter in value]
+    return [f"=?utf-8?B?{base64.b64encode(chunk.encode()).decode()}?=" for chunk in _chunks(value, sizes, 39)]
 
 
-def _chunks(letters: Sequence[str], room: int) -> Iterator[str]:
+def _chunks(letters: Sequence[str], sizes: Sequence[int], room: int) -> Iterator[str]:
     """*letters* joined to strings of at most *room* bytes."""
-    chunk, used = "", 0
-    for letter in letters:
-        size = len(letter.encode())
+    start, used = 0, 0
+    for i, size in enumerate(sizes):
         if used + size > room:
-            yield chunk
-            chunk, used = "", 0
-        chunk, used = chunk + letter, used + size
-    yield chunk
+            yield "".join(letters[start:i])
+            start, used = i, 0
+        used += size
+    yield "".join(letters[start:])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from digest.compose.cards import Cards, Entry, Form, slot, split
-from digest.compose.quoted import Quoted, join
+from digest.compose.quoted import Body, Quoted
 from digest.compose.render import Templates
 from digest.compose.words import Words
 from digest.errors import SettingsError
@@ -47,13 +47,13 @@ class Page:
     cards: Cards
     templates: Templates
 
-    def bodies(self) -> tuple[Quoted, Quoted]:
+    def bodies(self) -> tuple[Body, Body]:
         """HTML and text.
 
         Raises:
             SettingsError: a template is wrong, or too large even without papers.
         """
-        entries = [self.cards.entry(self.digest, number, self.words) for number in range(len(self.digest.picks))]
+        entries = self.cards.entries(self.digest, self.words)
         forms = [Form.LINE if pick.section is Section.QUIETER else Form.FULL for pick in self.digest.picks]
         cards = [entry.html(form) for entry, form in zip(entries, forms, strict=True)]
         frame = self._frame("html", forms)
@@ -65,7 +65,7 @@ class Page:
             raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
         return html, self._text(entries, forms)
 
-    def _text(self, entries: Sequence[Entry], forms: Sequence[Form]) -> Quoted:
+    def _text(self, entries: Sequence[Entry], forms: Sequence[Form]) -> Body:
         cards = _named("card", [entry.text(form) for entry, form in zip(entries, forms, strict=True)])
         links = _named("links", [entry.links(form) for entry, form in zip(entries, forms, strict=True)])
         frame = self._frame("txt", forms, links=[slot(name) for name, content in links.items() if content])
@@ -116,11 +116,11 @@ def _named(kind: str, contents: Sequence[list[Quoted]]) -> dict[str, list[Quoted
     return {f"{kind}{i}": content for i, content in enumerate(contents)}
 
 
-def _filled(frame: str, contents: Mapping[str, list[Quoted]]) -> Quoted:
+def _filled(frame: str, contents: Mapping[str, list[Quoted]]) -> Body:
     stretches: list[Quoted] = []
     for part in split(frame):
         stretches += contents[part] if isinstance(part, str) else (part,)
-    return join(stretches)
+    return Body(stretches)
 
 
 def tidy(text: str) -> str:

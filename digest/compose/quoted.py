@@ -19,10 +19,31 @@ class Quoted:
     text: str
     """Lines end in LF."""
     data: bytes
-    """*text* as quoted-printable, at most 76 letters to a line. Still LF: `b2a_qp` guesses the line end from its input,
-    and a stretch may hold none."""
+    """*text* as quoted-printable, at most 76 letters to a line; lines end in CRLF."""
     size: int
     """Bytes of *text* in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """All stretches of a body, in order."""
+
+    stretches: Sequence[Quoted]
+
+    @property
+    def text(self) -> str:
+        """As the reader sees it; lines end in LF."""
+        return "".join([each.text for each in self.stretches])
+
+    @property
+    def data(self) -> bytes:
+        """As it travels."""
+        return b"".join([each.data for each in self.stretches])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text in UTF-8."""
+        return sum([each.size for each in self.stretches])
 
 
 def quoted(text: str) -> Quoted:
@@ -30,13 +51,13 @@ def quoted(text: str) -> Quoted:
     utf8 = text.encode()
     # the x keeps room on the last line for the sign of the soft break
     data = binascii.b2a_qp(utf8 + b"x")[:-1]
-    return Quoted(text, data if data.endswith(b"\n") or not data else data + b"=\n", len(utf8))
+    # `b2a_qp` guesses the line end from its input, and a stretch may hold none
+    return Quoted(
+        text, (data if data.endswith(b"\n") or not data else data + b"=\n").replace(b"\n", b"\r\n"), len(utf8)
+    )
 
 
 def join(stretches: Sequence[Quoted]) -> Quoted:
     """All *stretches* as one."""
-    return Quoted(
-        "".join([each.text for each in stretches]),
-        b"".join([each.data for each in stretches]),
-        sum([each.size for each in stretches]),
-    )
+    whole = Body(stretches)
+    return Quoted(whole.text, whole.data, whole.size)

@@ -34,13 +34,14 @@ class Words:
         self.long_day = lru_cache(512)(self._long_day)
         self.count = lru_cache(4096)(self._count)
         self.both = lru_cache(4096)(self._both)
+        self.gettext = lru_cache(1024)(self._gettext)
 
     @property
     def tag(self) -> str:
         """As in `lang` and Content-Language (BCP 47)."""
         return str(self.locale).replace("_", "-")
 
-    def gettext(self, message: str) -> str:
+    def _gettext(self, message: str) -> str:
         """*message* in this language; a number stays on one line with what it counts."""
         return _kept_together(self._messages.gettext(message))
 

@@ -14,7 +14,7 @@ from digest.compose.headers import digest_mail, every_mail, sender_domain
 from digest.compose.links import Links
 from digest.compose.message import ascii_domain, assemble, mailbox
 from digest.compose.page import Page, tidy
-from digest.compose.quoted import quoted
+from digest.compose.quoted import Body, quoted
 from digest.compose.render import Templates
 from digest.compose.sheet import Sheet, sheet
 from digest.compose.site import Site
@@ -28,11 +28,21 @@ class Written:
     """One digest, ready to go."""
 
     subject: str
-    html: str
-    text: str
+    html_body: Body
+    text_body: Body
     message_id: str
     """With its angle brackets."""
     message: Message
+
+    @property
+    def html(self) -> str:
+        """What most readers see."""
+        return self.html_body.text
+
+    @property
+    def text(self) -> str:
+        """What a terminal shows, or reads aloud."""
+        return self.text_body.text
 
 
 class Writer:
@@ -73,7 +83,7 @@ class Writer:
         )
         headers += digest_mail(self._site, self._links, digest)
         data = assemble(headers, text, html, self._boundary(identity))
-        return Written(subject, html.text, text.text, message_id, self._message(reader.token, reader.email, data))
+        return Written(subject, html, text, message_id, self._message(reader.token, reader.email, data))
 
     def sheet(self, digest: Digest) -> Sheet:
         """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
@@ -109,7 +119,7 @@ class Writer:
             message_id=self._message_id(kind, identity),
             language=w.tag,
         )
-        data = assemble(headers, quoted(text), quoted(html), self._boundary(identity))
+        data = assemble(headers, Body([quoted(text)]), Body([quoted(html)]), self._boundary(identity))
         return self._message(token, address, data)
 
     def _subject(self, kind: str, w: Words, values: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from digest.web.visit import House, Visit, route
 
 def routes(house: House) -> Sequence[BaseRoute]:
     """The pages of this file."""
-    return (route(house, "/feedback/{signed}", feedback, "GET", "POST"),)
+    return (route(house, "/feedback/{signed:path}", feedback, "GET", "POST"),)
 
 
 def feedback(visit: Visit) -> Response:
