@@ -23,8 +23,8 @@ from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visib
 from digest.compose.words import NO_BREAK, Words
 from digest.models import Digest, Paper, Pick, Reason, Section
 
-KEPT = 2048
-"""Cards in memory, about 8 KB each: several days of papers in several languages. Twice, once with their reasons."""
+KEPT = 4096
+"""Cards in memory, about 10 KB each: several days of papers in several languages. Twice, once with their reasons."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
 INDENT = "    "

@@ -81,6 +81,7 @@ def shorten(text: str, columns: int) -> str:
     return text[: ends[-1]]
 
 
+@lru_cache(2048)
 def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> str:
     """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
 
@@ -89,6 +90,8 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
         columns: with the indent.
         indent: before each line.
         bullet: instead of the first line's indent; as long as that.
+
+    What thousands of readers are told alike is remembered.
     """
     room = columns - len(indent)
     lines: list[str] = []
@@ -109,20 +112,56 @@ def pieces(text: str, terms: Iterable[str], most: int = 12) -> tuple[tuple[str, 
 
     The first *most* of those count.
     """
-    any_of = "|".join(re.escape(term) for term in sorted({line(t) for t in terms} - {""}, key=lambda t: (-len(t), t)))
-    if not any_of:
-        return ((text, False),)
-    parts = re.split(rf"(?i)(?<!\w)((?:{any_of})(?:[ -](?:{any_of}))*)(?!\w)", text, maxsplit=most)
-    return tuple((part, bool(i % 2)) for i, part in enumerate(parts) if part)
+    found, end = [], 0
+    for start, stop in _rows(text, terms)[:most]:
+        found += [(text[end:start], False), (text[start:stop], True)]
+        end = stop
+    return tuple(piece for piece in (*found, (text[end:], False)) if piece[0])
 
 
 def visible(text: str, terms: Iterable[str]) -> frozenset[str]:
     """What to mark in *text* for *terms*: each as it is, or where it does not stand there, its longer words."""
+    low = _lower(text)
     found = set()
     for term in terms:
-        stands = any(hit for _, hit in pieces(text, [term]))
-        found |= {term} if stands else {word for word in term.split() if len(word) > 3}
+        found |= {term} if any(_places(low, term)) else {word for word in term.split() if len(word) > 3}
     return frozenset(found)
+
+
+def _rows(text: str, terms: Iterable[str]) -> list[tuple[int, int]]:
+    """Where *terms* stand in *text*, from left to right, the longest first; those with a blank or hyphen between joined.
+
+    Without a regular expression: compiling one for each paper's words would take longer than all else about a card.
+    """
+    low = _lower(text)
+    rows: list[tuple[int, int]] = []
+    for start, stop in sorted({p for term in terms for p in _places(low, term)}, key=lambda p: (p[0], -p[1])):
+        if rows and start == rows[-1][1] + 1 and text[start - 1] in " -":
+            rows[-1] = rows[-1][0], stop
+        elif not rows or start >= rows[-1][1]:
+            rows.append((start, stop))
+    return rows
+
+
+def _places(low: str, term: str) -> Iterator[tuple[int, int]]:
+    """Where *term* stands as a word, or as several, in text in lower case."""
+    term = _lower(line(term))
+    start = low.find(term) if term else -1
+    while start >= 0:
+        stop = start + len(term)
+        if not (_in_word(low[start - 1 : start]) or _in_word(low[stop : stop + 1])):
+            yield start, stop
+        start = low.find(term, start + 1)
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
+def _lower(text: str) -> str:
+    """*text* in lower case, letter by letter, so that places stay the same."""
+    low = text.lower()
+    return low if len(low) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def safe_url(url: str) -> str:

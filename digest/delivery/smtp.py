@@ -279,7 +279,7 @@ def ascii_domain(address: str) -> str:
 
 def crlf(data: bytes) -> bytes:
     """*data* with every line, the last one too, ended by CRLF; a bare CR or LF ends a line (and smuggles nothing)."""
-    if data.count(b"\r\n") != data.count(b"\n") or data.count(b"\r\n") != data.count(b"\r"):
+    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
         data = b"\r\n".join(data.splitlines()) + b"\r\n"
     return data if data.endswith(b"\r\n") or not data else data + b"\r\n"
 
