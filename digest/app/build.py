@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -89,8 +88,12 @@ def reason_text(pick: Pick, language: str = "en") -> str:
     return sentences.reason(pick.reasons, words_of(language))
 
 
-def roster(settings: Settings) -> pipeline.Roster | None:
-    """The checked roster; None where there is no such file.
+def roster(settings: Settings, *, check: bool = True) -> pipeline.Roster | None:
+    """The roster; None where there is no such file.
+
+    Args:
+        settings: the operator's.
+        check: read it at once; else only if it turns out to be another than the store knows.
 
     Raises:
         SettingsError: with every mistake in it.
@@ -100,8 +103,10 @@ def roster(settings: Settings) -> pipeline.Roster | None:
         if "roster" in settings.model_fields_set:
             raise SettingsError(f"DIGEST_ROSTER: there is no file {file}")
         return None
-    read = rosters.read(file)
-    return pipeline.Roster(read.profiles, hashlib.sha256(file.read_bytes()).hexdigest())
+    found = pipeline.Roster(rosters.fingerprint(file), lambda: rosters.read(file).profiles)
+    if check:
+        found.profiles  # noqa: B018 - reads it
+    return found
 
 
 def semantic(settings: Settings, *, keep: bool = True, most: int | None = None) -> Semantic | None:

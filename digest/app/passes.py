@@ -41,7 +41,7 @@ def run_once(
 
     A *crew* chooses and sends in our place.
     """
-    people = roster(settings)
+    people = roster(settings, check=False)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
             return pipeline.run(parts, people, alone=True, send=False)

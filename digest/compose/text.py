@@ -129,7 +129,7 @@ def visible(text: str, terms: Iterable[str]) -> frozenset[str]:
 
 
 def _rows(text: str, terms: Iterable[str]) -> list[tuple[int, int]]:
-    """Where *terms* stand in *text*, from left to right, the longest first; those with a blank or hyphen between joined.
+    """Where *terms* stand in *text*, in order, the longest first; with only a blank or hyphen between they are one.
 
     Without a regular expression: compiling one for each paper's words would take longer than all else about a card.
     """

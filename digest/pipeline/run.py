@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -26,12 +27,18 @@ MARK_EVERY = timedelta(minutes=30)
 """A pass is made every minute, but leaves its mark only so often: a mark is a commit to disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Roster:
-    """A checked roster file, and what tells it from the one before."""
+    """A roster file, and what tells it from the one before."""
 
-    profiles: tuple[Profile, ...]
     fingerprint: str
+    read: Callable[[], tuple[Profile, ...]]
+    """Reads and checks it; raises SettingsError with every mistake in it."""
+
+    @cached_property
+    def profiles(self) -> tuple[Profile, ...]:
+        """Who stands in it; a file that was taken over before need not be read for that again."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ Scalars are read as YAML 1.2 does (core schema): `at: 12:30` is a time and not 7
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -211,8 +213,24 @@ def read(path: Path) -> Roster:
     Raises:
         SettingsError: with every mistake as `file:line:column: path: what is wrong`.
     """
-    try:
+    with _readable(path):
         return parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def fingerprint(path: Path) -> str:
+    """Tells one content of the file at *path* from another.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    with _readable(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
 
