@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from digest.delivery.outgoing import crlf, has_long_line, stuff
 from digest.delivery.relay import Relay
 from digest.delivery.session import Timeouts
-from digest.delivery.smtp import SmtpTransport, crlf, has_long_line, stuff
+from digest.delivery.smtp import SmtpTransport
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
 from digest.models import Message
 from digest.settings import Settings

@@ -3,7 +3,8 @@
 A transport promises one thing: `send` returns only if the next hop took responsibility for the message. Everything
 else is raised, sorted by what the caller should do (`digest.errors`).
 
-* `smtp` the envelope exchange with a relay; `session` opens, secures and logs in; `relay` reads `smtp_url`
+* `smtp` the envelope exchange with a relay; `outgoing` a message in the form of the wire; `session` opens, secures and
+  logs in; `relay` reads `smtp_url`
 * `mailbox` the local Maildir that stands in while no relay is set
 * `replies` what an SMTP reply means, and when to try again
 * `bounces` what comes back later by mail, and when to stop writing to an address
@@ -28,11 +29,14 @@ from digest.settings import Settings
 class Transport(Protocol):
     """Hands messages to the next hop, one at a time, over a connection it keeps."""
 
-    def send(self, message: Message, before_body: Callable[[], None]) -> str:
+    def send(
+        self, message: Message, before_body: Callable[[], None], upcoming: Callable[[], Message | None] = ...
+    ) -> str:
         """Return the next hop's answer only if it took responsibility for *message*.
 
-        Calls *before_body* at most once: after the hop is ready for the body and before its first byte. If it raises,
-        nothing of the body was sent and the exception goes on.
+        Calls *before_body* once at most: after the hop is ready for the body and before its first byte. If it raises,
+        nothing of the body was sent and the exception goes on. May call *upcoming*, more than once perhaps, for the
+        message that the next call will bring, and announce it to the hop.
 
         Raises:
             Deferred: try the same message again later.

@@ -45,7 +45,12 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def send(self, message: Message, before_body: Callable[[], None]) -> str:
+    def send(
+        self,
+        message: Message,
+        before_body: Callable[[], None],
+        upcoming: Callable[[], Message | None] = lambda: None,  # noqa: ARG002 - nobody to announce it to
+    ) -> str:
         """Keep *message*; durable on return.
 
         Raises:

@@ -1,31 +1,24 @@
 """Messages to the relay over one connection, the phase known at every moment.
 
-RFC 5321 (SMTP), RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8). MAIL, RCPT and DATA
-leave in one write where the server allows it: two round trips a message where `smtplib.sendmail` takes four.
-`smtplib.sendmail` also raises the same exception whether the connection died before the body (send again) or after the
-final dot (perhaps delivered); here they are `Deferred` and `Ambiguous`.
+RFC 5321 (SMTP), RFC 2920 (PIPELINING). Where the server allows it, MAIL, RCPT and DATA leave in one write, and those of
+the next message right behind a body: one round trip a message where `smtplib.sendmail` takes four. `smtplib.sendmail`
+also raises the same exception whether the connection died before the body (send again) or after the final dot (perhaps
+delivered); here they are `Deferred` and `Ambiguous`.
 """
 
 from __future__ import annotations
 
-import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
-from email_validator import EmailNotValidError, validate_email
-
+from digest.delivery.outgoing import Outgoing
 from digest.delivery.relay import Relay
 from digest.delivery.replies import Phase, classify, one_line
 from digest.delivery.session import Session, Timeouts, open_session, verifying_context
-from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault
+from digest.errors import Ambiguous, Deferred, DeliveryError
 from digest.models import Message
-
-LONGEST_LINE = 998
-"""RFC 5322, section 2.1.1, without CRLF."""
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
 
 
 class SmtpTransport:
@@ -48,29 +41,38 @@ class SmtpTransport:
         self._session: Session | None = None
         self._used = 0
         self._phase = Phase.CONNECT
+        self._announced: Outgoing | None = None
+        """Its envelope went out behind the last body, and is not answered yet."""
 
-    def send(self, message: Message, before_body: Callable[[], None]) -> str:
+    def send(
+        self, message: Message, before_body: Callable[[], None], upcoming: Callable[[], Message | None] = lambda: None
+    ) -> str:
         """Return the relay's answer only if it took responsibility for *message*.
 
         Calls *before_body* once the relay has asked for the body and before its first byte leaves; if that raises, the
-        connection is dropped, so that the relay forgets the message, and the exception goes on.
+        connection is dropped, so that the relay forgets the message, and the exception goes on. Asks for the *upcoming*
+        message while the relay thinks, to announce it behind this one's body (RFC 2920, section 3.1).
 
         Raises:
             Deferred, Refused, SenderAtFault: nothing was delivered.
             Ambiguous: the body and its final dot went out and no answer came.
         """
-        outgoing = Outgoing.prepare(message)
+        if self._announced and self._announced.message is not message:
+            self._drop()  # after 354, only hanging up leads to another message
+        outgoing = self._announced or Outgoing.prepare(message)
         reused = self._session is not None
         try:
-            return self._attempt(outgoing, before_body)
+            return self._attempt(outgoing, before_body, upcoming)
         except Deferred as deferred:
             # A server may close an idle connection whenever it likes; that says nothing of this message.
             if not (reused and deferred.close and self._phase is Phase.MAIL):
                 raise
-        return self._attempt(outgoing, before_body)
+        return self._attempt(outgoing, before_body, upcoming)
 
     def close(self) -> None:
         """Say QUIT, if there is anyone to say it to."""
+        if self._announced:
+            self._drop()
         session, self._session = self._session, None
         if session is None:
             return
@@ -82,18 +84,19 @@ class SmtpTransport:
         finally:
             session.close()
 
-    def _attempt(self, outgoing: Outgoing, before_body: Callable[[], None]) -> str:
+    def _attempt(
+        self, outgoing: Outgoing, before_body: Callable[[], None], upcoming: Callable[[], Message | None]
+    ) -> str:
         session = self._session or self._open()
-        commands = outgoing.commands(session.esmtp_features)
         with self._kept(session):
-            self._envelope(session, commands)
+            following = self._envelope(session, outgoing, upcoming)
         try:
             before_body()
         except BaseException:
             self._drop()  # after 354, hanging up is the only way to take the message back
             raise
         with self._kept(session):
-            answer = self._body(session, outgoing.body)
+            answer = self._body(session, outgoing.body, following)
         self._used += 1
         if self._used >= self._most:
             self.close()
@@ -103,13 +106,22 @@ class SmtpTransport:
         self._phase = Phase.CONNECT
         self._session = open_session(self._relay, self._hello, self._timeouts, self._context)
         self._used = 0
+        self._announced = None
         return self._session
 
-    def _envelope(self, session: Session, commands: list[tuple[Phase, bytes]]) -> None:
-        """Bring the relay to "354, go ahead", or raise what kept it from there."""
+    def _envelope(self, session: Session, outgoing: Outgoing, upcoming: Callable[[], Message | None]) -> Message | None:
+        """Bring the relay to "354, go ahead", or raise what kept it from there; returns the *upcoming* message."""
+        announced, self._announced = self._announced is not None, None
+        commands = outgoing.commands(session.esmtp_features)
         refusals: list[DeliveryError] = []
         asked = False
+        following = None
         try:
+            if session.has_extn("pipelining"):
+                if not announced:
+                    self._say(session, b"".join(command for _, command in commands))
+                following = upcoming() if self._used + 1 < self._most else None
+                commands = [(phase, b"") for phase, _ in commands]
             for phase, code, text in self._replies(session, commands):
                 asked = phase is Phase.DATA and code == 354
                 if not asked and (phase is Phase.DATA or code // 100 != 2):
@@ -124,18 +136,24 @@ class SmtpTransport:
                 self._exchange(session, b".\r\n", self._timeouts.end)
         if refusals:
             raise refusals[0]  # the others follow from it
+        return following
+
+    def _say(self, session: Session, commands: bytes) -> None:
+        self._phase = Phase.MAIL
+        session.patience = self._timeouts.command
+        try:
+            session.send(commands)
+        except smtplib.SMTPServerDisconnected as error:
+            raise Deferred(f"{self._phase}: {error}", close=True) from error
 
     def _replies(self, session: Session, commands: list[tuple[Phase, bytes]]) -> Iterator[tuple[Phase, int, str]]:
-        """Say *commands*, all at once where the server allows that, and yield its answers."""
-        pipelined = session.has_extn("pipelining")
-        together = b"".join(command for _, command in commands)
-        for number, (phase, command) in enumerate(commands):
+        """Say what is left to say of *commands*, one by one, and yield the answers."""
+        for phase, command in commands:
             self._phase = phase
             patience = self._timeouts.data if phase is Phase.DATA else self._timeouts.command
-            unsaid = command if not pipelined else b"" if number else together
-            yield phase, *self._exchange(session, unsaid, patience)
+            yield phase, *self._exchange(session, command, patience)
 
-    def _body(self, session: Session, body: bytes) -> str:
+    def _body(self, session: Session, body: bytes, following: Message | None) -> str:
         self._phase = Phase.END
         session.patience = self._timeouts.body
         try:
@@ -143,6 +161,7 @@ class SmtpTransport:
         except smtplib.SMTPServerDisconnected as error:
             # Not all of it left, and the dot is last: without it the server must forget the rest (RFC 5321, 3.8).
             raise Deferred(f"body: {error}", close=True) from error
+        self._announce(session, following)
         session.patience = self._timeouts.end
         try:
             code, text = session.getreply()
@@ -154,6 +173,20 @@ class SmtpTransport:
         if code // 100 == 3:
             raise Ambiguous(f"{Phase.END}: {code} {one_line(said)}", code=code)
         raise classify(Phase.END, code, said)
+
+    def _announce(self, session: Session, following: Message | None) -> None:
+        """Send the envelope of the *following* message behind the body.
+
+        Never in one write with it: of a write that fails, nobody could say whether the dot had left.
+        """
+        if following is None:
+            return
+        try:
+            outgoing = Outgoing.prepare(following)
+            session.send(b"".join(command for _, command in outgoing.commands(session.esmtp_features)))
+        except (DeliveryError, smtplib.SMTPServerDisconnected):
+            return  # its own turn will tell why
+        self._announced = outgoing
 
     def _exchange(self, session: Session, command: bytes, patience: float) -> tuple[int, str]:
         """Write *command*, if any, and return the next reply; nothing has been delivered if that fails."""
@@ -172,7 +205,9 @@ class SmtpTransport:
         try:
             yield
         except DeliveryError as error:
-            if isinstance(error, Ambiguous) or _closes(error) or not self._reset(session):
+            # Behind a body that was refused, the next envelope is under way already, and takes the place of RSET.
+            lost = isinstance(error, Ambiguous) or _closes(error)
+            if lost or not (self._announced or self._reset(session)):
                 self._drop()
             raise
         except BaseException:
@@ -189,112 +224,8 @@ class SmtpTransport:
         """Hang up without a word: in the middle of a body, that is how to take it back."""
         if self._session is not None:
             self._session.close()
-        self._session = None
+        self._session = self._announced = None
 
 
 def _closes(error: DeliveryError) -> bool:
     return isinstance(error, Deferred) and error.close
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message in the form of the wire."""
-
-    sender: str
-    recipient: str
-    """Addresses with their domains as A-labels."""
-    size: int
-    seven_bit: bool
-    body: bytes
-    """Dot-stuffed and ended by the lone dot."""
-
-    @classmethod
-    def prepare(cls, message: Message) -> Outgoing:
-        """Check *message* and put it into form.
-
-        Raises:
-            Refused: a recipient or a line that SMTP cannot carry.
-            SenderAtFault: a sender that it cannot carry.
-        """
-        data = crlf(message.data)
-        if has_long_line(data):
-            raise Refused(f"a line of the message is longer than {LONGEST_LINE} bytes", enhanced="5.6.0")
-        try:
-            sender = ascii_domain(message.sender) if message.sender else ""
-        except ValueError as error:
-            raise SenderAtFault(f"sender: {error}", enhanced="5.1.7") from error
-        try:
-            recipient = ascii_domain(message.recipient)
-        except ValueError as error:
-            raise Refused(f"recipient: {error}", enhanced="5.1.3", address_is_dead=True) from error
-        return cls(sender, recipient, len(data), data.isascii(), stuff(data))
-
-    def commands(self, offered: dict[str, str]) -> list[tuple[Phase, bytes]]:
-        """MAIL, RCPT and DATA for a server that *offered* these extensions (lower case -> parameters).
-
-        Raises:
-            Refused: the message needs an extension that the server lacks, or is longer than it takes.
-        """
-        options = ""
-        if "size" in offered:
-            limit = offered["size"]
-            if limit.isdecimal() and 0 < int(limit) < self.size:
-                raise Refused(f"the message has {self.size} bytes, the server takes {limit}", enhanced="5.3.4")
-            options += f" SIZE={self.size}"
-        if not self.seven_bit:
-            if "8bitmime" not in offered:
-                raise Refused("the message is 8-bit, the server takes 7-bit only", enhanced="5.6.3")
-            options += " BODY=8BITMIME"
-        if not (self.sender + self.recipient).isascii():
-            if "smtputf8" not in offered:
-                raise Refused(
-                    "the address has letters beyond ASCII before the @, and the server does not offer SMTPUTF8",
-                    enhanced="5.6.7",
-                )
-            options += " SMTPUTF8"
-        return [
-            (Phase.MAIL, f"MAIL FROM:<{self.sender}>{options}\r\n".encode()),
-            (Phase.RCPT, f"RCPT TO:<{self.recipient}>\r\n".encode()),
-            (Phase.DATA, b"DATA\r\n"),
-        ]
-
-
-def ascii_domain(address: str) -> str:
-    """*address* with its domain as A-labels (RFC 5890); the part before the @ stays as it is.
-
-    Raises:
-        ValueError: it could break out of its command, or its domain is none.
-    """
-    local, _, domain = address.rpartition("@")
-    if not (local and domain) or _FORBIDDEN.search(address):
-        raise ValueError(f"not an address: {address!r}")
-    if domain.isascii():
-        return address
-    try:
-        found = validate_email(f"x@{domain}", check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
-        raise ValueError(f"not an address: {address!r}: {error}") from error
-    return f"{local}@{found.ascii_domain}"
-
-
-def crlf(data: bytes) -> bytes:
-    """*data* with every line, the last one too, ended by CRLF; a bare CR or LF ends a line (and smuggles nothing)."""
-    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
-        data = b"\r\n".join(data.splitlines()) + b"\r\n"
-    return data if data.endswith(b"\r\n") or not data else data + b"\r\n"
-
-
-def has_long_line(data: bytes) -> bool:
-    """Whether a line of *data* has more than 998 bytes; looks at one line end in each thousand bytes."""
-    start = 0
-    while len(data) - start > LONGEST_LINE + 2:
-        start = data.rfind(b"\n", start, start + LONGEST_LINE + 2) + 1
-        if start == 0:
-            return True
-    return False
-
-
-def stuff(data: bytes) -> bytes:
-    """The body of RFC 5321, section 4.5.2: leading dots doubled, a lone dot at the end; *data* has CRLF line ends."""
-    doubled = data.replace(b"\n.", b"\n..")
-    return (b"." if data.startswith(b".") else b"") + doubled + b".\r\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -71,6 +72,33 @@ def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message that can go out."""
+
+    claim: Claim
+    message: Message
+    message_id: str
+
+
+class _Line:
+    """What one connection sends, each written when it is asked for: at the earliest while the one before is sent."""
+
+    def __init__(self, messages: Iterator[_Ready]) -> None:
+        self._messages = messages
+        self._first: _Ready | None = None
+
+    def take(self) -> _Ready | None:
+        """The next one; None at the end."""
+        first, self._first = self._first or next(self._messages, None), None
+        return first
+
+    def upcoming(self) -> Message | None:
+        """What `take` will return, while it stays in line."""
+        self._first = self._first or next(self._messages, None)
+        return self._first.message if self._first else None
+
+
 class _Run:
     """One pass over the outbox, shared by its connections."""
 
@@ -91,14 +119,14 @@ class _Run:
     def work(self) -> None:
         """One connection's share."""
         transport: Transport | None = None
+        line = _Line(self._ready())
         try:
-            while not self._stopping and not self._one_too_many():
-                claims = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
-                if not claims:
-                    return
+            while ready := line.take():
+                if self._stopping:
+                    self._finish(self._not_tried(ready.claim))
+                    continue
                 transport = transport or self._parts.transports()
-                for claim in claims:
-                    self._attempt(transport, claim)
+                self._finish(self._hand_over(transport, ready, line.upcoming))
         except BaseException:
             self._stop.set()
             raise
@@ -106,26 +134,43 @@ class _Run:
             if transport:
                 transport.close()
 
-    def _attempt(self, transport: Transport, claim: Claim) -> None:
+    def _ready(self) -> Iterator[_Ready]:
+        """What this connection is to send, written; whatever cannot be sent is settled on the way."""
+        while not self._stopping and not self._one_too_many():
+            claims = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
+            if not claims:
+                return
+            for claim in claims:
+                found = self._held_back(claim) or self._written(claim)
+                if isinstance(found, _Ready):
+                    yield found
+                else:
+                    self._finish(found)
+
+    def _held_back(self, claim: Claim) -> Outcome | None:
         now = self._parts.clock()
         if self._stopping:
-            outcome = Outcome(claim.id, DeliveryState.PLANNED, now, "not tried", ready_at=now)
-        elif claim.suppressed:
-            outcome = Outcome(claim.id, DeliveryState.SUPPRESSED, now, "the address must not be written to")
-        elif not claim.allowed:
-            outcome = Outcome(claim.id, DeliveryState.CANCELLED, now, "the subscriber left or paused")
-        elif wait := self._parts.turns.wait(claim.digest.subscriber.email):
+            return self._not_tried(claim)
+        if claim.suppressed:
+            return Outcome(claim.id, DeliveryState.SUPPRESSED, now, "the address must not be written to")
+        if not claim.allowed:
+            return Outcome(claim.id, DeliveryState.CANCELLED, now, "the subscriber left or paused")
+        if wait := self._parts.turns.wait(claim.digest.subscriber.email):
             ready = now + timedelta(seconds=wait)
-            outcome = Outcome(claim.id, DeliveryState.DEFERRED, now, "waits for its turn", ready_at=ready)
-        else:
-            outcome = self._send(transport, claim)
+            return Outcome(claim.id, DeliveryState.DEFERRED, now, "waits for its turn", ready_at=ready)
+        return None
+
+    def _not_tried(self, claim: Claim) -> Outcome:
+        now = self._parts.clock()
+        return Outcome(claim.id, DeliveryState.PLANNED, now, "not tried", ready_at=now)
+
+    def _finish(self, outcome: Outcome) -> None:
         self._ledger.finish(outcome)
         with self._lock:
             self._report.states[outcome.state] += 1
             self._parts.progress("sending", self._report.states.total(), None)
 
-    def _send(self, transport: Transport, claim: Claim) -> Outcome:
-        """Compose and hand over; every ending is an outcome."""
+    def _written(self, claim: Claim) -> _Ready | Outcome:
         try:
             written = self._parts.writer.write(claim.digest)
         except SettingsError as error:  # a broken template: everybody's digest waits for the operator
@@ -135,10 +180,13 @@ class _Run:
         except Exception as error:
             log.exception("composing failed", delivery=claim.id)
             return Outcome(claim.id, DeliveryState.FAILED, self._parts.clock(), f"composing failed: {error!r}")
-        message = self._signed(written.message, claim)
-        beginning = self._beginning(claim, message, written.message_id)
+        return _Ready(claim, self._signed(written.message, claim), written.message_id)
+
+    def _hand_over(self, transport: Transport, ready: _Ready, upcoming: Callable[[], Message | None]) -> Outcome:
+        """Every ending is an outcome."""
+        claim = ready.claim
         try:
-            reply = transport.send(message, lambda: self._ledger.begin(beginning))
+            reply = transport.send(ready.message, lambda: self._ledger.begin(self._beginning(ready)), upcoming)
         except LostClaim:
             return Outcome(claim.id, DeliveryState.CANCELLED, self._parts.clock(), "left, paused, or taken over")
         except DeliveryError as error:
@@ -151,11 +199,11 @@ class _Run:
         sign = self._parts.sign
         return replace(message, data=sign(message.data, claim.digest.planned_at)) if sign else message
 
-    def _beginning(self, claim: Claim, message: Message, message_id: str) -> Beginning:
-        sha256 = hashlib.sha256(message.data).hexdigest()
+    def _beginning(self, ready: _Ready) -> Beginning:
+        claim, sha256 = ready.claim, hashlib.sha256(ready.message.data).hexdigest()
         if claim.sha256 and claim.sha256 != sha256:
             log.warning("a retry differs from the first attempt; were templates changed?", delivery=claim.id)
-        return Beginning(claim.id, sha256, message_id, self._parts.clock() + BODY_LEASE)
+        return Beginning(claim.id, sha256, ready.message_id, self._parts.clock() + BODY_LEASE)
 
     def _not_sent(self, claim: Claim, error: DeliveryError) -> Outcome:
         now = self._parts.clock()

@@ -1,0 +1,124 @@
+"""A message in the form of the wire: checked, dot-stuffed, with the commands that announce it.
+
+RFC 5321, sections 2.3.8 and 4.5.2; RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 5890 (A-labels).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+from digest.delivery.replies import Phase
+from digest.errors import Refused, SenderAtFault
+from digest.models import Message
+
+LONGEST_LINE = 998
+"""RFC 5322, section 2.1.1, without CRLF."""
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message in the form of the wire."""
+
+    message: Message
+    sender: str
+    recipient: str
+    """Addresses with their domains as A-labels."""
+    size: int
+    seven_bit: bool
+    body: bytes
+    """Dot-stuffed and ended by the lone dot."""
+
+    @classmethod
+    def prepare(cls, message: Message) -> Outgoing:
+        """Check *message* and put it into form.
+
+        Raises:
+            Refused: a recipient or a line that SMTP cannot carry.
+            SenderAtFault: a sender that it cannot carry.
+        """
+        data = crlf(message.data)
+        if has_long_line(data):
+            raise Refused(f"a line of the message is longer than {LONGEST_LINE} bytes", enhanced="5.6.0")
+        try:
+            sender = ascii_domain(message.sender) if message.sender else ""
+        except ValueError as error:
+            raise SenderAtFault(f"sender: {error}", enhanced="5.1.7") from error
+        try:
+            recipient = ascii_domain(message.recipient)
+        except ValueError as error:
+            raise Refused(f"recipient: {error}", enhanced="5.1.3", address_is_dead=True) from error
+        return cls(message, sender, recipient, len(data), data.isascii(), stuff(data))
+
+    def commands(self, offered: dict[str, str]) -> list[tuple[Phase, bytes]]:
+        """MAIL, RCPT and DATA for a server that *offered* these extensions (lower case -> parameters).
+
+        Raises:
+            Refused: the message needs an extension that the server lacks, or is longer than it takes.
+        """
+        options = ""
+        if "size" in offered:
+            limit = offered["size"]
+            if limit.isdecimal() and 0 < int(limit) < self.size:
+                raise Refused(f"the message has {self.size} bytes, the server takes {limit}", enhanced="5.3.4")
+            options += f" SIZE={self.size}"
+        if not self.seven_bit:
+            if "8bitmime" not in offered:
+                raise Refused("the message is 8-bit, the server takes 7-bit only", enhanced="5.6.3")
+            options += " BODY=8BITMIME"
+        if not (self.sender + self.recipient).isascii():
+            if "smtputf8" not in offered:
+                raise Refused(
+                    "the address has letters beyond ASCII before the @, and the server does not offer SMTPUTF8",
+                    enhanced="5.6.7",
+                )
+            options += " SMTPUTF8"
+        return [
+            (Phase.MAIL, f"MAIL FROM:<{self.sender}>{options}\r\n".encode()),
+            (Phase.RCPT, f"RCPT TO:<{self.recipient}>\r\n".encode()),
+            (Phase.DATA, b"DATA\r\n"),
+        ]
+
+
+def ascii_domain(address: str) -> str:
+    """*address* with its domain as A-labels (RFC 5890); the part before the @ stays as it is.
+
+    Raises:
+        ValueError: it could break out of its command, or its domain is none.
+    """
+    local, _, domain = address.rpartition("@")
+    if not (local and domain) or _FORBIDDEN.search(address):
+        raise ValueError(f"not an address: {address!r}")
+    if domain.isascii():
+        return address
+    try:
+        found = validate_email(f"x@{domain}", check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise ValueError(f"not an address: {address!r}: {error}") from error
+    return f"{local}@{found.ascii_domain}"
+
+
+def crlf(data: bytes) -> bytes:
+    """*data* with every line, the last one too, ended by CRLF; a bare CR or LF ends a line (and smuggles nothing)."""
+    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
+        data = b"\r\n".join(data.splitlines()) + b"\r\n"
+    return data if data.endswith(b"\r\n") or not data else data + b"\r\n"
+
+
+def has_long_line(data: bytes) -> bool:
+    """Whether a line of *data* has more than 998 bytes; looks at one line end in each thousand bytes."""
+    start = 0
+    while len(data) - start > LONGEST_LINE + 2:
+        start = data.rfind(b"\n", start, start + LONGEST_LINE + 2) + 1
+        if start == 0:
+            return True
+    return False
+
+
+def stuff(data: bytes) -> bytes:
+    """The body of RFC 5321, section 4.5.2: leading dots doubled, a lone dot at the end; *data* has CRLF line ends."""
+    doubled = data.replace(b"\n.", b"\n..")
+    return (b"." if data.startswith(b".") else b"") + doubled + b".\r\n"
