@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+LINGER = 0.02
+"""Seconds. What a crash leaves unknown stays at most what the connections had in hand: each begins its next message in
+the same commit that ends the one before."""
+
+_Mark = tuple[Beginning, "Future[bool]"] | Outcome
+
+
 class LostClaim(Exception):
     """The delivery is no longer ours to send: its lease ran out, or its reader left."""
 
@@ -26,7 +33,7 @@ class Ledger:
 
     def __init__(self, store: Store, owner: str) -> None:
         self._store, self._owner = store, owner
-        self._marks: queue.SimpleQueue[tuple[Beginning, Future[bool]] | Outcome | None] = queue.SimpleQueue()
+        self._marks: queue.SimpleQueue[_Mark | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
@@ -64,13 +71,22 @@ class Ledger:
     def _run(self) -> None:
         open_ = True
         while open_:
-            group = [self._marks.get()]
-            while not self._marks.empty():
-                group.append(self._marks.get())
+            group = self._gather()
             open_ = None not in group
             self._commit([m for m in group if m is not None])
 
-    def _commit(self, group: list[tuple[Beginning, Future[bool]] | Outcome]) -> None:
+    def _gather(self) -> list[_Mark | None]:
+        """What there is; outcomes alone wait a little for a beginning, which most often follows at once."""
+        group = [self._marks.get()]
+        patience = LINGER
+        while not self._marks.empty() or (patience and all(isinstance(mark, Outcome) for mark in group)):
+            try:
+                group.append(self._marks.get(timeout=patience))
+            except queue.Empty:
+                patience = 0.0
+        return group
+
+    def _commit(self, group: list[_Mark]) -> None:
         beginnings = [mark for mark in group if isinstance(mark, tuple)]
         outcomes = [mark for mark in group if isinstance(mark, Outcome)]
         if not group:
