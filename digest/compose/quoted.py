@@ -10,6 +10,9 @@ from __future__ import annotations
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+SHORT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,11 @@ class Body:
 
 
 def quoted(text: str) -> Quoted:
-    """*text*, encoded."""
+    """*text*, encoded; what is short is remembered, for it is what stands between the papers of every mail."""
+    return _remembered(text) if len(text) < SHORT else _quoted(text)
+
+
+def _quoted(text: str) -> Quoted:
     utf8 = text.encode()
     # the x keeps room on the last line for the sign of the soft break
     data = binascii.b2a_qp(utf8 + b"x")[:-1]
@@ -55,6 +62,9 @@ def quoted(text: str) -> Quoted:
     return Quoted(
         text, (data if data.endswith(b"\n") or not data else data + b"=\n").replace(b"\n", b"\r\n"), len(utf8)
     )
+
+
+_remembered = lru_cache(1024)(_quoted)
 
 
 def join(stretches: Sequence[Quoted]) -> Quoted:

@@ -43,7 +43,7 @@ _ASIDE = re.compile(
 
 def clean(text: str) -> str:
     """*text* without anything that is no text; line breaks of every kind become newlines."""
-    if not _HARMFUL.search(text):
+    if (text.isascii() and text.isprintable()) or not _HARMFUL.search(text):
         return text
     return _HARMFUL.sub(lambda found: "\n" if found[0] in _BREAKS else "", text)
 

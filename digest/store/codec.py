@@ -6,13 +6,13 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from digest.models import Interests, Paper, Pick, Profile, SourceStatus
+from digest.models import Interests, Paper, Pick, Profile, Reason, Section, Signal, SourceStatus
 
 T = TypeVar("T")
 
@@ -41,13 +41,41 @@ class Codec(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Edition:
+    """Stands for a paper as it was when it was picked."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A pick, with the edition of its paper in place of the paper."""
+
+    paper: Edition
+    score: float
+    section: Section
+    reasons: tuple[Reason, ...]
+    listed_at: datetime
+    sources: tuple[str, ...]
+    signal: Signal | None = None
+
+    @classmethod
+    def of(cls, pick: Pick, edition: str) -> Kept:
+        """*pick* without its paper."""
+        return cls(Edition(edition), pick.score, pick.section, pick.reasons, pick.listed_at, pick.sources, pick.signal)
+
+    def pick(self, paper: Paper) -> Pick:
+        """The pick again; *paper* is the edition."""
+        return Pick(paper, self.score, self.section, self.reasons, self.listed_at, self.sources, self.signal)
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a delivery stores of its digest: all that decides the bytes of the message."""
 
     profile: Profile
     """As it was at planning, without the lists of liked papers."""
-    picks: tuple[Pick, ...]
-    """Each with a stand-in for its paper, whose id is that of an edition."""
+    picks: tuple[Kept, ...]
     considered: int
     sources: tuple[SourceStatus, ...]
     since: str = ""
@@ -63,16 +91,6 @@ def edition(paper: Paper) -> str:
     """The id of *paper* as it is now: a hash of its content."""
     text = json.dumps(papers.dump(paper), ensure_ascii=False, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-
-
-def refer(pick: Pick, edition_id: str) -> Pick:
-    """*pick* with a stand-in that names its paper's edition."""
-    return replace(pick, paper=_stand_in(edition_id))
-
-
-@lru_cache(maxsize=1 << 12)
-def _stand_in(edition_id: str) -> Paper:
-    return Paper(id=edition_id, title="")
 
 
 def pack(numbers: Iterable[int]) -> bytes:

@@ -144,7 +144,7 @@ class Deliveries:
         query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
         people = {row.id: row for row in connection.execute(query)}
         content = {row["id"]: codec.contents.load_json(row["content"]) for row in rows}
-        papers = self._editions(connection, (pick.paper.id for c in content.values() for pick in c.picks))
+        papers = self._editions(connection, (kept.paper.id for c in content.values() for kept in c.picks))
         return [
             Claim(
                 id=row["id"],

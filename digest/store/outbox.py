@@ -130,7 +130,7 @@ def planned(digest: Digest, numbers: Mapping[str, int], edition: Callable[[Paper
     interests = replace(digest.subscriber.interests, liked=(), disliked=())
     content = codec.Content(
         profile=replace(digest.subscriber.profile, interests=interests),
-        picks=tuple(codec.refer(pick, edition(pick.paper)) for pick in digest.picks),
+        picks=tuple(codec.Kept.of(pick, edition(pick.paper)) for pick in digest.picks),
         considered=digest.considered,
         sources=digest.sources,
         since=digest.since.isoformat() if digest.since else "",
@@ -155,7 +155,7 @@ def digest_of(row: Mapping[str, Any], content: codec.Content, person: Any, paper
         ),
         issue=row["issue"],
         planned_at=row["planned_at"],
-        picks=tuple(replace(pick, paper=papers[pick.paper.id]) for pick in content.picks),
+        picks=tuple(kept.pick(papers[kept.paper.id]) for kept in content.picks),
         considered=content.considered,
         sources=content.sources,
         since=date.fromisoformat(content.since) if content.since else None,
