@@ -105,7 +105,7 @@ def confirm(pages: Site, page: Any) -> None:
 
 def ask_for_more(pages: Site, page: Any) -> str:
     """Say "more like this" of a paper, and save it; its title."""
-    page.goto(pages.link("feedback"))
+    page.goto(pages.feedback())
     title = str(page.locator("article .title").inner_text())
     page.get_by_role("button", name="More like this", exact=True).click()
     page.get_by_role("heading", name="You will see more like this").wait_for()
@@ -221,7 +221,7 @@ def every_page(pages: Site) -> dict[str, str]:
     pages.post(confirm)
     pages.run()
     pages.wait_for_mails(3)
-    feedback = pages.link("feedback")
+    feedback = pages.feedback()
     pages.post(feedback, {"word": "more"})
     pages.post(feedback, {"word": "save"})
     seen = len(pages.mails())

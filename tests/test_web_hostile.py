@@ -36,7 +36,7 @@ def pages() -> Iterator[Site]:
     with tempfile.TemporaryDirectory() as home, site(Path(home), operator_token="a long token") as opened:
         opened.subscribe(ADA)
         opened.run()
-        opened.post(opened.link("feedback"), {"word": "save"})
+        opened.post(opened.feedback(), {"word": "save"})
         yield opened
 
 
