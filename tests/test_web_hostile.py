@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from digest.compose import Verb
+from digest.models import Profile
 from digest.subscription import signup
 from digest.web import feedback, joining, leaving, reading, tuning, visit, watching
 from tests.program import mail, part
 from tests.web_site import BROWSER, PUBLIC, Site, served, site
 
-ADA = "ada@example.org"
+ADA, BO = "ada@example.org", "bo@example.org"
+"""Bo's are the links that end a subscription or delete a person, so that Ada's pages stay to be tried."""
 MARKUP = "\"><script>alert(1)</script>'{{7*7}}<img src=x onerror=alert(2)>"
 
 
@@ -53,13 +55,14 @@ PARTS = (joining, tuning, leaving, feedback, reading, watching)
 
 
 def genuine(pages: Site, path: str) -> str:
-    links, token, issue = pages.desk.links, pages.desk.tokens_of(ADA)[0], pages.clock.now.date()
+    links, issue = pages.desk.links, pages.clock.now.date()
+    token, victim = (pages.desk.tokens_of(email)[0] for email in (ADA, BO))
     paper = next(iter(pages.desk.parts.store.papers.newest(1))).id
     signed = {
         "confirm": links.confirm(token, pages.clock.now),
-        "not-me": links.not_me("nobody"),
-        "preferences": links.preferences(token, pages.clock.now),
-        "unsubscribe": links.unsubscribe("nobody"),
+        "not-me": links.not_me(victim),
+        "preferences": links.preferences(victim if path.endswith("/erase") else token, pages.clock.now),
+        "unsubscribe": links.unsubscribe(victim),
         "feedback": links.feedback(token, issue, paper, Verb.MORE),
         "issue": links.webview(token, issue),
         "archive": links.archive(token),
@@ -115,17 +118,39 @@ def harmless(answer: httpx.Response) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
+def bo_subscribes(pages: Site) -> None:
+    """Whatever became of him."""
+    store, token = pages.desk.parts.store, pages.desk.tokens_of(BO)[0]
+    store.readers.erase(token)
+    store.suppressions.lift([token], ["erased", "not me"])
+    store.subscribers.add(Profile(BO), pages.clock.now)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), form=FORMS)
 def test_no_form_breaks_a_page(pages: Site, routes: list[str], data: Any, form: dict[str, list[str]]) -> None:
-    path = data.draw(st.sampled_from([r for r in routes if not r.endswith("/erase")]))
+    path = data.draw(st.sampled_from(routes))
     method = data.draw(st.sampled_from(["POST", "POST", "GET"]))
     if method == "GET":
         harmless(pages.client.get(path, params=form))
         return
     values = {name: [v.encode("utf-8", "surrogatepass") for v in each] for name, each in form.items()}
     pages.clock.forward(seconds=7)
-    harmless(pages.client.post(path, data=values, headers=BROWSER))
+    bo_subscribes(pages)
+    answer = pages.client.post(path, data=values, headers=BROWSER)
+    harmless(answer)
+    if path.endswith("/erase"):
+        gone = pages.desk.parts.store.subscribers.get(BO) is None
+        assert (gone, answer.status_code) in {(True, 200), (False, 422), (False, 400)}, "deleted if, and only if, sure"
+
+
+@pytest.mark.parametrize("sure", ["", "1", MARKUP, "\x00"])
+def test_nobody_is_deleted_without_the_box_ticked(pages: Site, routes: list[str], sure: str) -> None:
+    erase = next(path for path in routes if path.endswith("/erase"))
+    bo_subscribes(pages)
+    harmless(pages.post(erase, {"sure": sure, "never": MARKUP}))
+    assert (pages.desk.parts.store.subscribers.get(BO) is None) is bool(sure)
+    assert pages.desk.parts.store.subscribers.get(ADA)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -64,6 +64,28 @@ def test_the_operators_page_needs_the_token_and_shows_no_address(pages: Site) ->
     assert ADA not in answer.text
 
 
+def test_the_operators_token_cannot_be_guessed(pages: Site) -> None:
+    """After ten wrong ones a network is refused for a while, the right one too, and in the same words."""
+    wrong = {str(pages.client.get("/operator", auth=("x", f"guess {n}")).status_code) for n in range(30)}
+    assert wrong == {"401"}
+    assert pages.get("/metrics", Authorization="Bearer a long token").status_code == 404
+    refused = pages.client.get("/operator", auth=("x", "a long token"))
+    again = pages.client.get("/operator", auth=("x", "another guess"))
+    assert (refused.status_code, refused.text, refused.headers) == (again.status_code, again.text, again.headers)
+    elsewhere = browser(build(pages.desk, lambda: None, lambda: None), "198.51.100.7")
+    assert elsewhere.get("/operator", auth=("x", "a long token")).status_code == 200
+    pages.clock.forward(minutes=2)
+    assert pages.client.get("/operator", auth=("x", "a long token")).status_code == 200
+
+
+def test_asking_without_a_token_is_no_guess(pages: Site) -> None:
+    """As every browser does before it asks for the password."""
+    before = pages.dump()
+    assert {pages.get("/operator").status_code for _ in range(30)} == {401}
+    assert pages.dump() == before
+    assert pages.client.get("/operator", auth=("x", "a long token")).status_code == 200
+
+
 def test_without_a_token_there_is_no_operators_page(tmp_path: Path) -> None:
     with site(tmp_path) as pages:
         assert pages.client.get("/operator", auth=("x", "")).status_code == 404
