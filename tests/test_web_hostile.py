@@ -243,7 +243,7 @@ def test_a_scanner_that_opens_every_link_twice_in_parallel_changes_nothing(pages
 
 
 BURST = int(os.environ.get("BURST", "1000"))
-"""10,000 took 84 s on two busy cores, clients included; the fewer that every run makes pass the same limits."""
+"""The fewer that every run makes pass the same limits; docs/web.md has the figures of 10,000."""
 
 
 @pytest.mark.parametrize(
@@ -273,13 +273,16 @@ def test_a_burst_of_sign_ups_stays_within_the_caps_and_others_are_served(
             floods = [pool.submit(burst, start) for start in range(8)]
             others = []
             while not all(flood.done() for flood in floods):
-                others += [pages.client.get(path).status_code for path in ("/healthz", "/privacy", "/")]
+                others += [pages.client.get(path) for path in ("/healthz", "/privacy", "/")]
             answers = [status for flood in floods for status in flood.result()]
         assert len(answers) == BURST
         assert set(answers) == {200, 429}
         assert answers.count(200) == most
         assert len(others) > 10
-        assert set(others) == {200}
+        assert {other.status_code for other in others} == {200}
+        waits = sorted(other.elapsed.total_seconds() for other in others)
+        shown = [f"{waits[int(share * (len(waits) - 1))] * 1000:.0f} ms" for share in (0.5, 0.99, 1)]
+        print(f"{BURST} forms, {most} taken; {len(others)} other pages meanwhile: median, 99 %, slowest {shown}")  # noqa: T201
         deadline = time.monotonic() + 60
         while pages.desk.parts.store.letters.count() and time.monotonic() < deadline:
             time.sleep(0.1)

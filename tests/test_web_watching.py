@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from digest.errors import SettingsError
 from digest.sample import upstream
 from digest.subscription import rights
 from digest.web import build, plots
@@ -106,6 +107,14 @@ def test_not_ready_when_the_database_does_not_answer(pages: Site) -> None:
         connection.exec_driver_sql("ALTER TABLE facts RENAME TO lost")
     answer = pages.get("/readyz")
     assert (answer.status_code, answer.text) == (503, "the database does not answer\n")
+
+
+def test_a_page_s_template_that_does_not_parse_is_told_at_the_start(pages: Site) -> None:
+    own = pages.program.home / "templates" / "web" / "privacy.html"
+    own.parent.mkdir(parents=True)
+    own.write_text("<p>\n{% if %}")
+    with pytest.raises(SettingsError, match=r"web/privacy\.html:2: Expected an expression"):
+        build(pages.desk, lambda: None, lambda: None)
 
 
 def test_a_stacked_plot_keeps_its_proportions() -> None:
