@@ -203,6 +203,7 @@ def test_a_form_of_another_site_is_refused(pages: Site, headers: dict[str, str],
 def test_a_body_beyond_any_honest_form_is_refused(pages: Site) -> None:
     answer = pages.client.post("/subscribe", content=b"x" * 70_000, headers=BROWSER)
     assert answer.status_code == 413
+    assert "The form was larger than any honest one." in answer.text
 
 
 def test_json_is_no_way_around_the_form(pages: Site) -> None:
