@@ -57,8 +57,8 @@ def main() -> None:
         for picture in (
             Picture("digest-light", sample, 640, 830),
             Picture("digest-phone-dark", sample, 375, 830, dark=True),
-            Picture("letters-phone", letters, 375, 830),
-            Picture("inverted-phone", down, 375, 830, inverted=True),
+            Picture("letters-phone", letters, 375, 620),
+            Picture("inverted-phone", down, 375, 620, inverted=True),
         ):
             picture.take(browser)
         landing_page(browser)
@@ -74,7 +74,7 @@ def sample_mail(home: Path) -> str:
 def landing_page(browser: Browser) -> None:
     """The page where people sign up, on the sample day."""
     with TemporaryDirectory() as home, served(Path(home)) as pages:
-        page = browser.new_page(viewport={"width": 1180, "height": 830})
+        page = browser.new_page(viewport={"width": 980, "height": 600})
         page.goto(pages.public)
         page.screenshot(path=HERE / "landing.png")
         page.close()
