@@ -302,7 +302,7 @@ letters = sa.Table(
     sa.Column("ready_at", Moment, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_letters_ready_at", "ready_at", "id"),
-    comment="Mails that are no digests (confirm, welcome, preferences, goodbye), until they are sent.",
+    comment="Mails that are no digests (confirm, welcome, preferences), until they are sent.",
 )
 
 census = sa.Table(
