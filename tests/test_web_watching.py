@@ -159,6 +159,23 @@ def test_the_daemon_answers_mails_and_stops_when_asked(tmp_path: Path) -> None:
         assert ADA.encode() not in errors
 
 
+def test_the_daemon_says_what_keeps_it_from_starting(tmp_path: Path) -> None:
+    """Even where its first pass would wait for a source that does not answer."""
+    own = tmp_path / "templates" / "web" / "privacy.html"
+    own.parent.mkdir(parents=True)
+    own.write_text("<p>\n{% if %}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        program = Program(tmp_path)
+        program.roster("subscribers: [{email: ada@example.org}]")
+        program.set(sources="huggingface", huggingface_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        program.set(public_url="http://127.0.0.1", web_port=0)
+        environment = os.environ | program.environment() | {"PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [sys.executable, "-m", "digest", "serve"]
+        ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 3
+    assert "web/privacy.html:2: Expected an expression" in ended.stderr
+
+
 def answers(client: httpx.Client, path: str) -> bool:
     try:
         return client.get(path).status_code == 200
