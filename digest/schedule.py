@@ -59,6 +59,7 @@ def serve(load: Callable[[], Settings]) -> None:
                 inbound.serving(settings),
                 serving(settings, clock.wake, lambda: clock.ticked) as address,
             ):
+                clock.start()  # not before all else stands: a pass in hand must not hide why it does not
                 log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
                 notify("READY=1", "STATUS=Waiting for the next minute")
                 fresh = _attend(signals, clock, load)
@@ -73,9 +74,8 @@ def serve(load: Callable[[], Settings]) -> None:
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Clock]:
-    """The clock, ticking while the block runs; then the pass in hand is brought to an end."""
+    """The clock, for the block to start; at its end the pass in hand is brought to an end."""
     clock = Clock(settings)
-    clock.start()
     try:
         yield clock
     finally:

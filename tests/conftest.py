@@ -39,7 +39,7 @@ NEEDS = {
     "spam": (lambda: bool(shutil.which("spamassassin")), "no SpamAssassin"),
     "judges": (
         lambda: all([(JUDGES / "node_modules").is_dir(), shutil.which("node"), shutil.which("java")]),
-        "no judges of HTML: needs Java, Node and `npm install --prefix tests/judges`",
+        "no judges of HTML: needs Java, Node and `npm ci --prefix tests/judges`",
     ),
 }
 

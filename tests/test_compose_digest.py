@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -316,7 +317,7 @@ def test_text_lines_stay_within_72_columns_but_for_addresses() -> None:
             assert width(each) <= 72 or "://" in each
 
 
-MAILS = {
+MAILS: dict[str, dict[str, Any]] = {
     "confirm": {},
     "welcome": {},
     "preferences": {},

@@ -1,6 +1,6 @@
 """The HTML of the mails before judges from outside: the Nu Html Checker, and what caniemail knows of mail programs.
 
-They need Java, Node and `npm install --prefix tests/judges`.
+They need Java, Node and `npm ci --prefix tests/judges`.
 """
 
 from __future__ import annotations

@@ -41,9 +41,29 @@ def test_one_s_own_style_sheet_is_inlined_into_our_templates(tmp_path: Path) -> 
     assert '<p class="summary">' in html
 
 
-def test_a_name_that_does_not_exist_is_told_with_file_and_line(tmp_path: Path) -> None:
-    put(tmp_path, "digest/line.html", "<p>\n{{ card.titel }}\n</p>")
-    with pytest.raises(SettingsError, match=r"digest/line\.html:2: .*'titel'"):
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("digest/line.html", "<p>\n{{ card.titel }}\n</p>", r"digest/line\.html:2: 'card\.titel' is undefined"),
+        ("digest/card.txt", "\n\n{% if card.titel %}x{% endif %}", r"digest/card\.txt:3: 'card\.titel' is undefined"),
+        ("digest/card.html", "{% for x in card.titel %}{% endfor %}", r"card\.html:1: 'card\.titel' is undefined"),
+        ("digest/links.txt", "{{ card.links.x.y }}", r"links\.txt:1: 'tuple object' has no attribute 'x'"),
+        ("digest/body.txt", "\n{{ site.nam|upper }}", r"body\.txt:2: 'site\.nam' is undefined"),
+        ("digest/body.html", "{% for p in parts %}\n{{ p.nam }}{% endfor %}", r"html:2: 'part\.nam' is undefined"),
+        ("digest/subject.txt", "{{ subscriber.profile.nme }}", r"subject\.txt:1: 'profile\.nme' is undefined"),
+    ],
+)
+def test_an_attribute_that_does_not_exist_is_told_with_file_line_and_name(
+    tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    put(tmp_path, file, text)
+    with pytest.raises(SettingsError, match=said):
+        writer(tmp_path).write(full_day())
+
+
+def test_an_included_file_that_does_not_exist_is_told_with_who_includes_it(tmp_path: Path) -> None:
+    put(tmp_path, "digest/line.html", "\n{% include 'mail/digest/nothing.html' %}")
+    with pytest.raises(SettingsError, match=r"line\.html:2: mail/digest/nothing\.html: there is no such template"):
         writer(tmp_path).write(full_day())
 
 

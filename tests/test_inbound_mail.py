@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ from digest.inbound.taking import take
 from digest.models import DeliveryState, Message
 from digest.sample import upstream
 from digest.subscription import Desk, rights
+from digest.subscription import letters as letters_of
+from digest.subscription.desk import Link
 from tests.incoming_mail import bounce, feedback, letter
-from tests.program import Program, at, entries, mail
+from tests.program import Program, at, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
 DOMAIN = "b.digest.example"
@@ -321,6 +324,64 @@ def test_a_mail_ends_the_subscription(sent: House, data: bytes) -> None:
     assert sent.state() == "unsubscribed"
     sent.now += DAY
     assert sent.send() == {}
+
+
+def goodbyes(house: House) -> list[EmailMessage]:
+    """Lets the letters go that wait, and gives back the goodbyes that ever came to Ada."""
+    letters_of.send(house.desk)
+    found = [mail(m) for m in house.relay.messages if m.recipients == ("ada@example.org",)]
+    return [each for each in found if each["List-Id"] is None]
+
+
+def test_who_leaves_by_mail_is_answered_once(sent: House) -> None:
+    for number in (1, 2):
+        sent.bring(out(sent), letter("", "unsubscribe", Message_ID=f"<{number}@mail.example>"), "ada@example.org")
+    [goodbye] = goodbyes(sent)
+    assert goodbye["Subject"] == "You have left Paper Digest"
+    assert goodbye["Auto-Submitted"] == "auto-replied"
+    assert goodbye["In-Reply-To"] == goodbye["References"] == "<1@mail.example>"
+    assert "No further digest will come." in part(goodbye, "plain")
+    assert sent.relay.messages[-1].sender.startswith("b+"), "an answer to it goes where nothing is answered"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        letter("", "unsubscribe", Auto_Submitted="auto-generated"),
+        letter("", "unsubscribe", Precedence="bulk"),
+        letter("", "unsubscribe", List_Id="<a.example.net>"),
+    ],
+)
+def test_a_program_that_ends_it_gets_no_answer(sent: House, data: bytes) -> None:
+    sent.bring(out(sent), data, "ada@example.org")
+    assert sent.state() == "unsubscribed"
+    assert goodbyes(sent) == []
+
+
+def test_the_suppressed_get_no_goodbye(sent: House) -> None:
+    sent.bring(sent.returns_to, feedback())
+    sent.bring(out(sent), letter("", "unsubscribe"), "ada@example.org")
+    assert goodbyes(sent) == []
+
+
+def test_a_goodbye_goes_to_the_reader_whoever_wrote(sent: House) -> None:
+    """And repeats nothing that was written, but for an id that is one."""
+    forged = letter("BUY NOW", "BUY NOW", "Mallory <m@evil.example>", Message_ID="<BUY NOW@evil.example>")
+    sent.bring(out(sent), forged, "m@evil.example")
+    [goodbye] = goodbyes(sent)
+    assert goodbye["To"] == "ada@example.org"
+    assert goodbye["In-Reply-To"] is None
+    assert b"BUY" not in sent.relay.messages[-1].data
+    assert not any("evil" in recipient for m in sent.relay.messages for recipient in m.recipients)
+
+
+def test_who_comes_and_goes_all_day_is_answered_twice(sent: House) -> None:
+    token = sent.desk.links.read_address(out(sent).partition("@")[0])
+    assert isinstance(token, Link)
+    for _ in range(5):
+        sent.bring(out(sent), letter("", "unsubscribe"), "ada@example.org")
+        sent.desk.parts.store.readers.come_back(token.subscriber, sent.now)
+    assert len(goodbyes(sent)) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from digest.models import Listing
 from tests.program import mail
-from tests.web_site import Site, served
+from tests.web_site import Site, hidden, served
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -105,7 +106,7 @@ def confirm(pages: Site, page: Any) -> None:
 
 def ask_for_more(pages: Site, page: Any) -> str:
     """Say "more like this" of a paper, and save it; its title."""
-    page.goto(pages.link("feedback"))
+    page.goto(pages.feedback())
     title = str(page.locator("article .title").inner_text())
     page.get_by_role("button", name="More like this", exact=True).click()
     page.get_by_role("heading", name="You will see more like this").wait_for()
@@ -210,7 +211,56 @@ def visits(pages: Site, chromium: Any, **options: Any) -> Iterator[tuple[str, An
         for name, path in paths.items():
             tab.goto(path)
             yield f"{name} ({scheme})", tab
+        for name, path, fields in every_answer(pages, f"{scheme}@example.org"):
+            tab.goto("/privacy")
+            with tab.expect_navigation():
+                tab.evaluate(PRESS, [path, fields])
+            yield f"{name} ({scheme})", tab
         context.close()
+
+
+PRESS = """([path, fields]) => {
+  const form = Object.assign(document.createElement("form"), {method: "post", action: path});
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(Object.assign(document.createElement("input"), {name, value}));
+  }
+  document.body.append(form);
+  form.submit();
+}"""
+"""A button of one of our pages, without the page."""
+
+
+def every_answer(pages: Site, email: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Each page that follows a button, for somebody new: its name, and the path and the fields that lead there."""
+    links, token = pages.desk.links, pages.desk.tokens_of(email)[0]
+    stamp = hidden(pages.get("/").text, "stamp")
+    pages.clock.forward(hours=1)
+    wishes = {"email": email, "topic": "theory of mind", "day": "mon", "stamp": stamp}
+    yield "mistakes", "/subscribe", {**wishes, "email": "nobody", "zone": "Mars/Olympus"}
+    yield "sent", "/subscribe", wishes
+    pages.wait_for_mails(1, email)
+    confirm = pages.link("confirm", email)
+    yield "confirmed", confirm, {}
+    yield "already confirmed", confirm, {}
+    yield "noted", links.not_me("nobody"), {}
+    for word in ("more", "less", "none", "save", "unsave"):
+        yield word, pages.feedback(), {"word": word}
+    author = hidden(pages.get(pages.feedback("Hide author")).text, "hide")
+    yield "hidden", pages.feedback("Hide author"), {"hide": author}
+    yield "shown again", pages.feedback("Hide author"), {"show": author}
+    yield "left", links.unsubscribe(token), {"page": "1"}
+    receipt = pages.desk.seal.stamp(f"left {token}", pages.clock.now)
+    yield "came back", f"{links.unsubscribe(token)}/back", {"receipt": receipt, "choice": "weekly"}
+    preferences = links.preferences(token, pages.clock.now)
+    yield "not sure", f"{preferences}/erase", {}
+    yield "paused", f"{preferences}/pause", {}
+    yield "erased", f"{preferences}/erase", {"sure": "1"}
+    yield "link mailed", "/link", {"email": email}
+    yield "expired", links.confirm(token, pages.clock.now - timedelta(days=30)), {}
+    yield "too large", "/preview", {"topic": "x" * 70_000}
+    for _ in range(10):
+        pages.post("/link", {"email": email})
+    yield "too many", "/link", {"email": email}
 
 
 def every_page(pages: Site) -> dict[str, str]:
@@ -221,7 +271,7 @@ def every_page(pages: Site) -> dict[str, str]:
     pages.post(confirm)
     pages.run()
     pages.wait_for_mails(3)
-    feedback = pages.link("feedback")
+    feedback = pages.feedback()
     pages.post(feedback, {"word": "more"})
     pages.post(feedback, {"word": "save"})
     seen = len(pages.mails())

@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from digest.compose import Verb
+from digest.models import Profile
 from digest.subscription import signup
 from digest.web import feedback, joining, leaving, reading, tuning, visit, watching
 from tests.program import mail, part
 from tests.web_site import BROWSER, PUBLIC, Site, served, site
 
-ADA = "ada@example.org"
+ADA, BO = "ada@example.org", "bo@example.org"
+"""Bo's are the links that end a subscription or delete a person, so that Ada's pages stay to be tried."""
 MARKUP = "\"><script>alert(1)</script>'{{7*7}}<img src=x onerror=alert(2)>"
 
 
@@ -36,7 +38,7 @@ def pages() -> Iterator[Site]:
     with tempfile.TemporaryDirectory() as home, site(Path(home), operator_token="a long token") as opened:
         opened.subscribe(ADA)
         opened.run()
-        opened.post(opened.link("feedback"), {"word": "save"})
+        opened.post(opened.feedback(), {"word": "save"})
         yield opened
 
 
@@ -53,13 +55,14 @@ PARTS = (joining, tuning, leaving, feedback, reading, watching)
 
 
 def genuine(pages: Site, path: str) -> str:
-    links, token, issue = pages.desk.links, pages.desk.tokens_of(ADA)[0], pages.clock.now.date()
+    links, issue = pages.desk.links, pages.clock.now.date()
+    token, victim = (pages.desk.tokens_of(email)[0] for email in (ADA, BO))
     paper = next(iter(pages.desk.parts.store.papers.newest(1))).id
     signed = {
         "confirm": links.confirm(token, pages.clock.now),
-        "not-me": links.not_me("nobody"),
-        "preferences": links.preferences(token, pages.clock.now),
-        "unsubscribe": links.unsubscribe("nobody"),
+        "not-me": links.not_me(victim),
+        "preferences": links.preferences(victim if path.endswith("/erase") else token, pages.clock.now),
+        "unsubscribe": links.unsubscribe(victim),
         "feedback": links.feedback(token, issue, paper, Verb.MORE),
         "issue": links.webview(token, issue),
         "archive": links.archive(token),
@@ -115,17 +118,39 @@ def harmless(answer: httpx.Response) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
+def bo_subscribes(pages: Site) -> None:
+    """Whatever became of him."""
+    store, token = pages.desk.parts.store, pages.desk.tokens_of(BO)[0]
+    store.readers.erase(token)
+    store.suppressions.lift([token], ["erased", "not me"])
+    store.subscribers.add(Profile(BO), pages.clock.now)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), form=FORMS)
 def test_no_form_breaks_a_page(pages: Site, routes: list[str], data: Any, form: dict[str, list[str]]) -> None:
-    path = data.draw(st.sampled_from([r for r in routes if not r.endswith("/erase")]))
+    path = data.draw(st.sampled_from(routes))
     method = data.draw(st.sampled_from(["POST", "POST", "GET"]))
     if method == "GET":
         harmless(pages.client.get(path, params=form))
         return
     values = {name: [v.encode("utf-8", "surrogatepass") for v in each] for name, each in form.items()}
     pages.clock.forward(seconds=7)
-    harmless(pages.client.post(path, data=values, headers=BROWSER))
+    bo_subscribes(pages)
+    answer = pages.client.post(path, data=values, headers=BROWSER)
+    harmless(answer)
+    if path.endswith("/erase"):
+        gone = pages.desk.parts.store.subscribers.get(BO) is None
+        assert (gone, answer.status_code) in {(True, 200), (False, 422), (False, 400)}, "deleted if, and only if, sure"
+
+
+@pytest.mark.parametrize("sure", ["", "1", MARKUP, "\x00"])
+def test_nobody_is_deleted_without_the_box_ticked(pages: Site, routes: list[str], sure: str) -> None:
+    erase = next(path for path in routes if path.endswith("/erase"))
+    bo_subscribes(pages)
+    harmless(pages.post(erase, {"sure": sure, "never": MARKUP}))
+    assert (pages.desk.parts.store.subscribers.get(BO) is None) is bool(sure)
+    assert pages.desk.parts.store.subscribers.get(ADA)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -178,6 +203,7 @@ def test_a_form_of_another_site_is_refused(pages: Site, headers: dict[str, str],
 def test_a_body_beyond_any_honest_form_is_refused(pages: Site) -> None:
     answer = pages.client.post("/subscribe", content=b"x" * 70_000, headers=BROWSER)
     assert answer.status_code == 413
+    assert "The form was larger than any honest one." in answer.text
 
 
 def test_json_is_no_way_around_the_form(pages: Site) -> None:
@@ -218,7 +244,7 @@ def test_a_scanner_that_opens_every_link_twice_in_parallel_changes_nothing(pages
 
 
 BURST = int(os.environ.get("BURST", "1000"))
-"""10,000 took 84 s on two busy cores, clients included; the fewer that every run makes pass the same limits."""
+"""The fewer that every run makes pass the same limits; docs/web.md has the figures of 10,000."""
 
 
 @pytest.mark.parametrize(
@@ -248,13 +274,16 @@ def test_a_burst_of_sign_ups_stays_within_the_caps_and_others_are_served(
             floods = [pool.submit(burst, start) for start in range(8)]
             others = []
             while not all(flood.done() for flood in floods):
-                others += [pages.client.get(path).status_code for path in ("/healthz", "/privacy", "/")]
+                others += [pages.client.get(path) for path in ("/healthz", "/privacy", "/")]
             answers = [status for flood in floods for status in flood.result()]
         assert len(answers) == BURST
         assert set(answers) == {200, 429}
         assert answers.count(200) == most
         assert len(others) > 10
-        assert set(others) == {200}
+        assert {other.status_code for other in others} == {200}
+        waits = sorted(other.elapsed.total_seconds() for other in others)
+        shown = [f"{waits[int(share * (len(waits) - 1))] * 1000:.0f} ms" for share in (0.5, 0.99, 1)]
+        print(f"{BURST} forms, {most} taken; {len(others)} other pages meanwhile: median, 99 %, slowest {shown}")  # noqa: T201
         deadline = time.monotonic() + 60
         while pages.desk.parts.store.letters.count() and time.monotonic() < deadline:
             time.sleep(0.1)

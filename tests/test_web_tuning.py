@@ -14,7 +14,7 @@ from digest.models import Origin, Subscriber, SubscriberState, Topic, WhenQuiet
 from digest.store.census import KEEP_DIGESTS, KEEP_NETWORKS
 from digest.subscription import citations, rights
 from tests.make import a_paper
-from tests.web_site import PUBLIC, WEEK, Site, site
+from tests.web_site import PUBLIC, WEEK, Fields, Site, site
 
 ADA = "ada@example.org"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -150,7 +150,7 @@ def test_an_open_pause_lasts_until_it_is_ended(pages: Site) -> None:
 
 
 def test_more_says_what_it_changes_and_can_be_taken_back(pages: Site) -> None:
-    link = pages.link("feedback")
+    link = pages.feedback()
     answer = pages.post(link, {"word": "more"}).text
     assert "You will see more like this" in answer
     [said] = pages.desk.parts.store.shelf.opinions(ada(pages).id)
@@ -163,15 +163,8 @@ def test_more_says_what_it_changes_and_can_be_taken_back(pages: Site) -> None:
     assert not pages.desk.parts.store.shelf.opinions(ada(pages).id)
 
 
-def hide_link(pages: Site) -> str:
-    """The first "Hide author" of the last mail."""
-    found = re.search(rf"Hide author: {pages.public}(\S+)", pages.mails()[-1])
-    assert found
-    return found[1]
-
-
 def test_a_hidden_authors_papers_are_not_picked_again(pages: Site) -> None:
-    link = hide_link(pages)
+    link = pages.feedback("Hide author")
     asked = pages.get(link).text
     assert asked.count("<button") == 1
     name = re.search(r'name="hide" value="([^"]+)" required', asked)
@@ -187,18 +180,34 @@ def test_a_hidden_authors_papers_are_not_picked_again(pages: Site) -> None:
 
 def test_hiding_nobody_changes_nothing(pages: Site) -> None:
     """The page asks which author; a program that presses without choosing gets an answer, and no more."""
-    assert pages.post(hide_link(pages)).status_code == 400
+    assert pages.post(pages.feedback("Hide author")).status_code == 400
     assert not ada(pages).interests.muted_authors
 
 
+def test_a_preview_does_not_recommend_what_the_reader_named(pages: Site) -> None:
+    """A paper is close to itself, which is no news to whoever liked it."""
+    link = footer_link(pages)
+    form = {"topic": ["theory of mind"], "day": list(WEEK)}
+    found = re.search(
+        r'<h4 class="title" dir="auto"><a href="https://arxiv.org/abs/([^"]+)"', preview_of(pages, link, form)
+    )
+    assert found
+    for field in ("liked", "disliked"):
+        assert found[1] not in preview_of(pages, link, {**form, field: found[1]})
+
+
+def preview_of(pages: Site, link: str, form: Fields) -> str:
+    return pages.post(f"{link}/preview/part", form).text
+
+
 def test_only_this_papers_authors_can_be_hidden_by_its_link(pages: Site) -> None:
-    assert pages.post(pages.link("feedback"), {"hide": "Somebody Else"}).status_code == 400
+    assert pages.post(pages.feedback(), {"hide": "Somebody Else"}).status_code == 400
     assert not ada(pages).interests.muted_authors
 
 
 def test_the_feedback_page_changes_nothing_until_a_button_is_pressed(pages: Site) -> None:
     before = pages.dump()
-    assert pages.get(pages.link("feedback")).status_code == 200
+    assert pages.get(pages.feedback()).status_code == 200
     assert pages.dump() == before
 
 
@@ -224,7 +233,7 @@ def test_the_archive_lists_issues_and_does_not_open_the_preferences(pages: Site)
 
 
 def test_saved_papers_go_to_bibtex_and_ris(pages: Site) -> None:
-    pages.post(pages.link("feedback"), {"word": "save"})
+    pages.post(pages.feedback(), {"word": "save"})
     [said] = pages.desk.parts.store.shelf.saved(ada(pages).id)
     assert said.paper.title in pages.get(archive(pages, "/saved")).text
     bib = pages.get(archive(pages, "/saved.bib"))
@@ -287,7 +296,7 @@ def test_export_and_deletion_need_a_fresh_link(pages: Site) -> None:
 
 
 def test_the_export_holds_everything(pages: Site) -> None:
-    pages.post(pages.link("feedback"), {"word": "more"})
+    pages.post(pages.feedback(), {"word": "more"})
     everything = pages.post(f"{fresh_link(pages)}/export").json()
     assert everything["profile"]["email"] == ADA
     assert everything["consents"][0]["asked_from"] == "203.0.113.0/24"
@@ -297,7 +306,7 @@ def test_the_export_holds_everything(pages: Site) -> None:
 
 @pytest.mark.parametrize("never", ["", "1"])
 def test_deleting_leaves_nothing_but_a_hash_if_asked_for(pages: Site, never: str) -> None:
-    pages.post(pages.link("feedback"), {"word": "more"})
+    pages.post(pages.feedback(), {"word": "more"})
     token = ada(pages).token
     assert pages.post(f"{fresh_link(pages)}/erase", {"sure": "1", "never": never}).status_code == 200
     left = repr(pages.dump())
@@ -353,6 +362,6 @@ def test_what_the_privacy_page_promises_to_forget_is_forgotten(pages: Site) -> N
 
 
 def test_a_deleted_readers_links_say_so(pages: Site) -> None:
-    links = [footer_link(pages), archive(pages), pages.link("issue"), pages.link("feedback")]
+    links = [footer_link(pages), archive(pages), pages.link("issue"), pages.feedback()]
     pages.post(f"{fresh_link(pages)}/erase", {"sure": "1"})
     assert [pages.get(link).status_code for link in links] == [410] * 4

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from digest.errors import SettingsError
 from digest.sample import upstream
 from digest.subscription import rights
 from digest.web import build, plots
@@ -64,6 +65,28 @@ def test_the_operators_page_needs_the_token_and_shows_no_address(pages: Site) ->
     assert ADA not in answer.text
 
 
+def test_the_operators_token_cannot_be_guessed(pages: Site) -> None:
+    """After ten wrong ones a network is refused for a while, the right one too, and in the same words."""
+    wrong = {str(pages.client.get("/operator", auth=("x", f"guess {n}")).status_code) for n in range(30)}
+    assert wrong == {"401"}
+    assert pages.get("/metrics", Authorization="Bearer a long token").status_code == 404
+    refused = pages.client.get("/operator", auth=("x", "a long token"))
+    again = pages.client.get("/operator", auth=("x", "another guess"))
+    assert (refused.status_code, refused.text, refused.headers) == (again.status_code, again.text, again.headers)
+    elsewhere = browser(build(pages.desk, lambda: None, lambda: None), "198.51.100.7")
+    assert elsewhere.get("/operator", auth=("x", "a long token")).status_code == 200
+    pages.clock.forward(minutes=2)
+    assert pages.client.get("/operator", auth=("x", "a long token")).status_code == 200
+
+
+def test_asking_without_a_token_is_no_guess(pages: Site) -> None:
+    """As every browser does before it asks for the password."""
+    before = pages.dump()
+    assert {pages.get("/operator").status_code for _ in range(30)} == {401}
+    assert pages.dump() == before
+    assert pages.client.get("/operator", auth=("x", "a long token")).status_code == 200
+
+
 def test_without_a_token_there_is_no_operators_page(tmp_path: Path) -> None:
     with site(tmp_path) as pages:
         assert pages.client.get("/operator", auth=("x", "")).status_code == 404
@@ -84,6 +107,14 @@ def test_not_ready_when_the_database_does_not_answer(pages: Site) -> None:
         connection.exec_driver_sql("ALTER TABLE facts RENAME TO lost")
     answer = pages.get("/readyz")
     assert (answer.status_code, answer.text) == (503, "the database does not answer\n")
+
+
+def test_a_page_s_template_that_does_not_parse_is_told_at_the_start(pages: Site) -> None:
+    own = pages.program.home / "templates" / "web" / "privacy.html"
+    own.parent.mkdir(parents=True)
+    own.write_text("<p>\n{% if %}")
+    with pytest.raises(SettingsError, match=r"web/privacy\.html:2: Expected an expression"):
+        build(pages.desk, lambda: None, lambda: None)
 
 
 def test_a_stacked_plot_keeps_its_proportions() -> None:
@@ -126,6 +157,23 @@ def test_the_daemon_answers_mails_and_stops_when_asked(tmp_path: Path) -> None:
         assert daemon.returncode == 0
         assert b"Traceback" not in errors, errors.decode()
         assert ADA.encode() not in errors
+
+
+def test_the_daemon_says_what_keeps_it_from_starting(tmp_path: Path) -> None:
+    """Even where its first pass would wait for a source that does not answer."""
+    own = tmp_path / "templates" / "web" / "privacy.html"
+    own.parent.mkdir(parents=True)
+    own.write_text("<p>\n{% if %}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        program = Program(tmp_path)
+        program.roster("subscribers: [{email: ada@example.org}]")
+        program.set(sources="huggingface", huggingface_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        program.set(public_url="http://127.0.0.1", web_port=0)
+        environment = os.environ | program.environment() | {"PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [sys.executable, "-m", "digest", "serve"]
+        ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 3
+    assert "web/privacy.html:2: Expected an expression" in ended.stderr
 
 
 def answers(client: httpx.Client, path: str) -> bool:

@@ -102,11 +102,16 @@ class Site:
         """The plain texts that were sent there, oldest first."""
         return [part(mail(m), "plain") for m in self.relay.messages if m.recipients == (email,)]
 
-    def link(self, purpose: str, email: str = "ada@example.org") -> str:
-        """The latest link of that purpose in the mails to *email*, as a path."""
-        found = [link for text in self.mails(email) for link in re.findall(rf"{self.public}(/{purpose}/\S+)", text)]
+    def link(self, purpose: str, email: str = "ada@example.org", label: str = "") -> str:
+        """The latest link of that purpose, behind that *label*, in the mails to *email*, as a path."""
+        link = rf"{label}{self.public}(/{purpose}/\S+)"
+        found = [each for text in self.mails(email) for each in re.findall(link, text)]
         assert found, f"no {purpose} link was mailed to {email}"
         return str(found[-1])
+
+    def feedback(self, label: str = "More like this") -> str:
+        """Ada's latest link behind that *label*."""
+        return self.link("feedback", label=f"{label}: ")
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the store, but for the word statistics, which whoever needs them first learns."""

@@ -21,9 +21,23 @@ def sender_domain(site: Site) -> str:
     return ascii_domain(site.address).rpartition("@")[2]
 
 
-def every_mail(site: Site, *, subject: str, to: str, at: datetime, message_id: str, language: str) -> list[Header]:
-    """What each mail says; *to* is encoded already."""
+def every_mail(
+    site: Site, *, subject: str, to: str, at: datetime, message_id: str, language: str, answers: str | None = None
+) -> list[Header]:
+    """What each mail says.
+
+    Args:
+        site: the sender.
+        subject: at any length.
+        to: encoded already.
+        at: the Date.
+        message_id: with its angle brackets.
+        language: tag of its content.
+        answers: the Message-ID of the mail that this one answers, empty where it has none; None for no answer.
+    """
     answer = [("Reply-To", ascii_domain(site.contact))] if site.reply_to else []
+    if answers:
+        answer += [("In-Reply-To", answers), ("References", answers)]
     return [
         ("Date", format_datetime(at)),
         ("From", mailbox(site.name, ascii_domain(site.address))),
@@ -32,7 +46,7 @@ def every_mail(site: Site, *, subject: str, to: str, at: datetime, message_id: s
         ("Subject", unstructured(subject, "Subject")),
         ("Message-ID", message_id),
         ("Content-Language", language),
-        ("Auto-Submitted", "auto-generated"),
+        ("Auto-Submitted", "auto-generated" if answers is None else "auto-replied"),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
     ]
 

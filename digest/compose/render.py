@@ -62,7 +62,8 @@ class Templates:
         try:
             return self._environment(words).get_template(name).render(values)
         except TemplateNotFound as error:
-            raise SettingsError(f"{error.name}: there is no such template in {self._loader.places}") from error
+            places = dict.fromkeys((self._place(error, name), str(error.name)))  # who includes it, and the file itself
+            raise SettingsError(f"{': '.join(places)}: there is no such template in {self._loader.places}") from error
         except TemplateSyntaxError as error:
             raise SettingsError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from error
         except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
@@ -72,7 +73,7 @@ class Templates:
         environment = Environment(
             loader=self._loader,
             autoescape=select_autoescape(("html",)),
-            undefined=StrictUndefined,
+            undefined=_Undefined,
             finalize=_harmless,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -91,6 +92,17 @@ class Templates:
             if any(Path(frame.filename).is_relative_to(folder) for folder in self._loader.searchpath):
                 return f"{frame.filename}:{frame.lineno}"
         return name
+
+
+class _Undefined(StrictUndefined):
+    """Says `'card.titel' is undefined`, as of variables: templates know our values by the names of their classes."""
+
+    @property
+    def _undefined_message(self) -> str:
+        owner = type(self._undefined_obj)
+        if not owner.__module__.startswith("digest."):
+            return super()._undefined_message
+        return f"'{owner.__name__.lower()}.{self._undefined_name}' is undefined"
 
 
 class _Loader(FileSystemLoader):

@@ -89,7 +89,16 @@ class Writer:
         """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
         return sheet(digest, self._cards, self._links, words(digest.subscriber.profile.language))
 
-    def mail(self, kind: str, to: Subscriber | str, *, at: datetime, language: str = "en", **values: Any) -> Message:
+    def mail(
+        self,
+        kind: str,
+        to: Subscriber | str,
+        *,
+        at: datetime,
+        language: str = "en",
+        answers: str | None = None,
+        **values: Any,
+    ) -> Message:
         """A mail that is no digest, from the templates in `mail/<kind>/`.
 
         Args:
@@ -97,6 +106,7 @@ class Writer:
             to: a subscriber, or the operator's address.
             at: goes into the Date header and into links that expire.
             language: of a mail to an address; a subscriber has their own.
+            answers: the Message-ID of the mail that this one answers (RFC 3834), perhaps empty; None for no answer.
             values: what the templates of this kind ask for beside the usual, see docs/templates.md.
 
         Raises:
@@ -118,6 +128,7 @@ class Writer:
             at=at,
             message_id=self._message_id(kind, identity),
             language=w.tag,
+            answers=answers,
         )
         data = assemble(headers, Body([quoted(text)]), Body([quoted(html)]), self._boundary(identity))
         return self._message(token, address, data)

@@ -5,6 +5,7 @@ RFC 3834, section 2, on what a program must not answer: empty senders, other pro
 
 from __future__ import annotations
 
+import re
 from email.message import Message as Header
 from email.parser import BytesHeaderParser
 from email.utils import getaddresses
@@ -20,6 +21,7 @@ from digest.subscription.signup import Gate
 
 log = structlog.get_logger(__name__)
 
+_MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,120}@[A-Za-z0-9.-]{1,120}>")
 NOBODY = frozenset({"", "<>"})
 """Envelope senders of bounces, which are never answered."""
 
@@ -41,12 +43,15 @@ def _leave(desk: Desk, token: str, message: Message) -> None:
     """End the subscription, whatever the mail says, unless a program merely answers us.
 
     A mailbox's own unsubscribe button writes this mail and may say so: "auto-generated". An answer is "auto-replied".
+    Whoever wrote it themselves gets a goodbye.
     """
-    answered = _field(_header(message), "Auto-Submitted").startswith("auto-replied")
-    if message.sender in NOBODY or answered:
+    header = _header(message)
+    if message.sender in NOBODY or _field(header, "Auto-Submitted").startswith("auto-replied"):
         log.info("automatic mail ignored", to="unsubscribe")
-    else:
+    elif _by_program(header):
         leaving.leave(desk, token)
+    else:
+        leaving.leave_by_mail(desk, token, _message_id(header))
 
 
 def _join(desk: Desk, message: Message) -> None:
@@ -68,6 +73,12 @@ def _join(desk: Desk, message: Message) -> None:
 
 def _header(message: Message) -> Header:
     return BytesHeaderParser().parsebytes(message.data)
+
+
+def _message_id(header: Header) -> str:
+    """What an answer refers to; empty where it is not plainly an id, because the answer repeats it."""
+    found = _MESSAGE_ID.fullmatch(str(header.get("Message-ID", "")).strip())
+    return found[0] if found else ""
 
 
 def _by_program(header: Header) -> bool:

@@ -26,7 +26,7 @@ class Letter:
     """One mail to be written."""
 
     kind: str
-    """confirm, welcome or preferences."""
+    """confirm, welcome, preferences or goodbye."""
     token: str
     email: str
     at: datetime

@@ -40,7 +40,7 @@ class Limits:
     def take(self, limits: Sequence[Limit], now: datetime) -> Limit | None:
         """Take a place under each of *limits* and give back None; or under none of them, and give back the full one."""
         moment = now.timestamp()
-        if full := self._full(limits, moment):  # a flood costs reads only
+        if full := self.full(limits, now):  # a flood costs reads only
             return full
         paces = {_pace(limit, moment): limit for limit in limits}
         taken = self._rates.take([*paces])
@@ -53,8 +53,9 @@ class Limits:
         with self._database.writing() as connection:
             return connection.execute(schema.rates.delete().where(idle)).rowcount
 
-    def _full(self, limits: Sequence[Limit], moment: float) -> Limit | None:
-        r = schema.rates.c
+    def full(self, limits: Sequence[Limit], now: datetime) -> Limit | None:
+        """The first of *limits* that has no place now; takes none."""
+        r, moment = schema.rates.c, now.timestamp()
         names = {PREFIX + limit.name for limit in limits}
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(r.name, r.tat).where(r.name.in_(names)))

@@ -78,11 +78,17 @@ class Readers(Subscribers):
         """End a pause."""
         return self._move(token, (SubscriberState.PAUSED,), SubscriberState.ACTIVE, now)
 
-    def leave(self, token: str, now: datetime) -> Subscriber | None:
-        """End the subscription, and any sign-up under the same token; saying so twice changes nothing."""
+    def leave(
+        self, token: str, now: datetime, goodbye: Callable[[Subscriber], Letter] | None = None
+    ) -> Subscriber | None:
+        """End the subscription, and any sign-up under the same token; saying so twice changes nothing.
+
+        The *goodbye* is kept together with the end, so that there is one where there was something to end, and no more.
+        """
         with self._database.writing() as connection:
             connection.execute(schema.signups.delete().where(_u.token == token))
-        return self._move(token, (*ALIVE, SubscriberState.REMOVED), SubscriberState.UNSUBSCRIBED, now)
+        start = (*ALIVE, SubscriberState.REMOVED)
+        return self._move(token, start, SubscriberState.UNSUBSCRIBED, now, letter=goodbye)
 
     def come_back(self, token: str, now: datetime) -> Subscriber | None:
         """Undo leaving; the caller makes sure that it is the person who just left."""
@@ -126,6 +132,7 @@ class Readers(Subscribers):
         state: SubscriberState,
         now: datetime,
         until: date | None = None,
+        letter: Callable[[Subscriber], Letter] | None = None,
     ) -> Subscriber | None:
         with self._database.writing() as connection:
             row = self._by_token(connection, token)
@@ -136,6 +143,8 @@ class Readers(Subscribers):
                 due = next_due(profile_of(row).schedule, now, row["last_issue"]) if active else None
                 self._set_state(connection, row["id"], state, due, until)
                 row |= {"state": state, "next_due_at": due, "paused_until": until}
+                if letter:
+                    queue(connection, letter(subscriber_of(row)))
             return subscriber_of(row)
 
     def _by_token(self, connection: sa.Connection, token: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The end of a subscription. One step, however it is asked for: a button, a mailbox's own button, or a mail.
 
-RFC 8058 for the mailbox's button. The step is immediate and may be repeated; a link that ends a subscription works for
-ever, also when the subscription is long gone.
+RFC 8058 for the mailbox's button; RFC 3834 for the answer to a mail. The step is immediate and may be repeated; a link
+that ends a subscription works for ever, also when the subscription is long gone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ import structlog
 
 from digest.due import local_day
 from digest.models import Profile, Subscriber
+from digest.store import Letter
+from digest.subscription import signup
 from digest.subscription.desk import Desk
 
 log = structlog.get_logger(__name__)
 
+GOODBYES = (2, 12 * 3600.0)
+"""Answers to one reader: so many at once, then one each so many seconds."""
 REGRET = timedelta(hours=1)
 """So long may the page that somebody left by bring them back. The link alone may not: mails get forwarded."""
 
@@ -35,6 +39,24 @@ def leave(desk: Desk, token: str) -> str:
     person = desk.parts.store.readers.leave(token, desk.now)
     log.info("unsubscribed", subscriber=token, known=person is not None)
     return desk.seal.stamp(f"left {token}", desk.now)
+
+
+def leave_by_mail(desk: Desk, token: str, message_id: str) -> None:
+    """End it because a person wrote so, and answer their mail, as a page would: once, to the subscriber's own address.
+
+    Args:
+        desk: where it is done.
+        token: whose subscription it is.
+        message_id: of the mail that is answered; empty where it has none.
+    """
+
+    def goodbye(person: Subscriber) -> Letter:
+        language = person.profile.language
+        return Letter("goodbye", token, person.email, desk.now, language, {"answers": message_id})
+
+    answered = signup.allow(desk, "goodbye", token, *GOODBYES)
+    person = desk.parts.store.readers.leave(token, desk.now, goodbye if answered else None)
+    log.info("unsubscribed by mail", subscriber=token, known=person is not None)
 
 
 def come_back(desk: Desk, token: str, receipt: str, choice: Fewer) -> Subscriber | None:

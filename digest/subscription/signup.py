@@ -113,8 +113,12 @@ def admit(desk: Desk, email: str, network: str) -> Gate:
 
 def allow(desk: Desk, what: str, who: str, burst: int, interval: float) -> bool:
     """Whether *who* may do *what* once more, beside signing up."""
-    limit = Limit(f"{what}:{desk.seal.hash(who)}", burst, interval)
-    return desk.parts.store.limits.take([limit], desk.now) is None
+    return desk.parts.store.limits.take([_limit(desk, what, who, burst, interval)], desk.now) is None
+
+
+def spent(desk: Desk, what: str, who: str, burst: int, interval: float) -> bool:
+    """Whether *who* may not do *what* now; looking takes no place."""
+    return desk.parts.store.limits.full([_limit(desk, what, who, burst, interval)], desk.now) is not None
 
 
 def sign_up(desk: Desk, wanted: Profile, network: str) -> None:
@@ -185,6 +189,10 @@ def _welcome(desk: Desk, person: Subscriber) -> Letter:
     topics = w.both(tuple(topic.phrase for topic in person.interests.topics[:10]))
     details = {"first": first, "topics": topics}
     return Letter("welcome", person.token, person.email, desk.now, person.profile.language, details)
+
+
+def _limit(desk: Desk, what: str, who: str, burst: int, interval: float) -> Limit:
+    return Limit(f"{what}:{desk.seal.hash(who)}", burst, interval)
 
 
 def _nobody_confirms(desk: Desk) -> bool:

@@ -5,17 +5,19 @@
 * A POST from another site's page is refused by Sec-Fetch-Site (Fetch Metadata, W3C), or by Origin where a browser
   sends only that. Mailboxes send their unsubscribe button's POST (RFC 8058) without either, or from a web mailer's own
   origin: that path is open to all.
+* A body that says it is too large is refused with a page; one that does not say is cut off by the application.
 * The log has the route with its placeholders, never the path, which may hold a token.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -44,10 +46,12 @@ class Guard:
 
     Args:
         secure: the public address is https, so that browsers may be told to keep to it.
+        largest: bytes of a body that are taken.
+        too_large: makes the answer to more.
     """
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, secure: bool, largest: int, too_large: Callable[[], Response]) -> None:
+        self._app, self._largest, self._too_large = app, largest, too_large
         self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,15 +72,20 @@ class Guard:
             await send(message)
 
         try:
-            if scope["method"] == "POST" and not scope["path"].startswith(OPEN) and foreign(Headers(scope=scope)):
-                answer = PlainTextResponse("This form was sent from another site. Please open the page itself.", 403)
-                await answer(scope, receive, send_with_headers)
-            else:
-                await self._app(scope, receive, send_with_headers)
+            await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             spent = round((time.monotonic() - started) * 1000)
             log.info("request", method=scope["method"], route=route, status=status, ms=spent)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if scope["method"] != "POST":
+            return None
+        headers = Headers(scope=scope)
+        if not scope["path"].startswith(OPEN) and foreign(headers):
+            return PlainTextResponse("This form was sent from another site. Please open the page itself.", 403)
+        length = headers.get("content-length", "")
+        return self._too_large() if length.isdecimal() and int(length) > self._largest else None
 
 
 def foreign(headers: Headers) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 from starlette.responses import HTMLResponse, Response
 
+from digest.errors import SettingsError
 from digest.subscription import Desk
 
 STATIC = {"digest.css": "text/css", "digest.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -32,6 +33,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._check()
         self.base = urlsplit(desk.site.public_url).path.rstrip("/")
         self._files = {name: _find(desk.template_folders, name) for name in STATIC}
         self._environment.globals |= {
@@ -39,6 +41,16 @@ class Pages:
             "base": self.base,
             "static": {name: f"{name}?{hashlib.sha256(data).hexdigest()[:12]}" for name, data in self._files.items()},
         }
+
+    def _check(self) -> None:
+        """Parse them all, so that a mistake is told when the program starts and not to a reader."""
+        ours = ("web/_base/", "web/parts/")
+        for name in self._environment.list_templates(extensions=["html"]):
+            if name.startswith(ours) or (name.startswith("web/") and name.count("/") == 1):
+                try:
+                    self._environment.get_template(name)
+                except TemplateSyntaxError as error:
+                    raise SettingsError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from error
 
     def answer(self, name: str, status: int, values: Mapping[str, object]) -> Response:
         """The page made from `web/<name>.html`."""

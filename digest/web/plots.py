@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil, log10
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 180, 44, 22
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 180, 64, 16, 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _pieces(x: float, width: float, day: date, values: Mapping[str, int], names:
 
 
 def _y(value: float, top: int) -> float:
-    return round((HEIGHT - BOTTOM) * (1 - value / top) + 6, 1)
+    return round((HEIGHT - TOP - BOTTOM) * (1 - value / top) + TOP, 1)
 
 
 def _round_up(value: int) -> int:

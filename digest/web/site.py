@@ -59,7 +59,12 @@ def build(desk: Desk, wake: Callable[[], None], pulse: Callable[[], datetime | N
         exception_handlers={HTTPException: refused, 500: refused},
         max_body_size=LARGEST_BODY,
     )
-    return Guard(app, secure=desk.site.public_url.startswith("https:"))
+    return Guard(
+        app,
+        secure=desk.site.public_url.startswith("https:"),
+        largest=LARGEST_BODY,
+        too_large=lambda: _failure(house, 413),
+    )
 
 
 def _failure(house: House, status: int) -> Response:

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
-from digest.subscription import Desk, numbers
+from digest.subscription import Desk, numbers, signup
 from digest.subscription.numbers import Numbers
 from digest.web import plots
 from digest.web.visit import House, Visit, route
@@ -28,6 +28,8 @@ from digest.web.visit import House, Visit, route
 log = structlog.get_logger(__name__)
 
 LATE = timedelta(minutes=3)
+GUESSES = (10, 60.0)
+"""Wrong tokens from one network: so many at once, then one each so many seconds."""
 _LOCAL = {"127.0.0.1", "::1"}
 
 
@@ -65,7 +67,7 @@ def operator(visit: Visit) -> Response:
     """How things went for some weeks; the browser asks for the token as a password."""
     if not visit.desk.parts.settings.operator_token:
         raise HTTPException(404)
-    if not _is_operator(visit):
+    if not _is_operator(visit):  # the same answer for every wrong token, and for any beyond the limit
         challenge = {"WWW-Authenticate": 'Basic realm="operator", charset="UTF-8"'}
         return PlainTextResponse("The operator's token is the password.\n", 401, headers=challenge)
     past = numbers.history(visit.desk)
@@ -139,15 +141,29 @@ def _by(name: str, text: str, label: str, values: dict[str, int] | dict[str, flo
 
 
 def _is_operator(visit: Visit) -> bool:
-    """Bearer for monitors, Basic for browsers."""
-    token = visit.desk.parts.settings.operator_token
+    """Whether the token came along; from a network that guessed too often, not even the right one counts."""
+    token, given = visit.desk.parts.settings.operator_token, _token(visit)
+    if not (token and given):
+        return False
+    guesses = ("operator", visit.network, *GUESSES)
+    if signup.spent(visit.desk, *guesses):
+        return False
+    if hmac.compare_digest(given.encode(), token.encode()):
+        return True
+    log.warning("wrong operator token")
+    signup.allow(visit.desk, *guesses)
+    return False
+
+
+def _token(visit: Visit) -> str:
+    """What was given as the token: Bearer by monitors, Basic by browsers; empty where nothing was."""
     scheme, _, given = visit.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
             given = base64.b64decode(given, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
-            return False
-    return bool(token) and hmac.compare_digest(given.strip().encode(), token.encode())
+            return ""
+    return given.strip()
 
 
 def _is_local(visit: Visit) -> bool:
