@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/kills.py [--kills 50] [--days 7] [--readers 300] [--speed 1440] [--seed 1] [--json]
 
-`digest serve` as a process, in a replayed week (a day a minute) of both recorded upstreams, with readers in six zones at
-six hours, mail over real SMTP, unknowns held back. It is killed after a random time, or in the midst of sending, and
+`digest serve` as a process, in a replayed week (a day a minute) of both recorded upstreams, with readers in six zones
+at six hours, mail over real SMTP, unknowns held back. It is killed after a random time, or in the midst of sending, and
 started again. Bar: the same digests (reader and day) as in peace, none twice; what the outbox calls "unknown" is at
 most one a connection and kill.
 """
@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from digest.cli.common import configure_logs  # noqa: E402
 from tests.conftest import RECORDINGS  # noqa: E402
 from tests.kills import Life, Lived, readers  # noqa: E402
 from tests.program import Program  # noqa: E402
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    configure_logs(verbose=False, terminal=True)
     found = compare(live(given, given.kills), live(given, 0))
     print(json.dumps(found) if given.json else ", ".join(f"{name} {value}" for name, value in found.items()))
 
