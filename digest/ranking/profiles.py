@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -48,6 +48,8 @@ class Reader:
     """Whether a paper already sent may come once more when it trends."""
     resurfaced: frozenset[str] = frozenset()
     """Ids that have come twice."""
+    since: datetime | None = None
+    """When their last issue was chosen: what came later is not stale for them. None where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
