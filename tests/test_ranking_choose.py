@@ -174,8 +174,8 @@ def test_what_came_since_the_last_issue_is_not_stale(
     listed: int, known: int, last_issue: int | None, picks: int
 ) -> None:
     """Matches of the ordinary kind, ten days old: only strong ones are carried over from issue to issue."""
-    when = {"listed_at": NOON - timedelta(days=listed), "first_seen": NOON - timedelta(days=known)}
-    papers = [replace(c, **when) if "owls" in c.paper.title else c for c in day()]
+    at, seen = NOON - timedelta(days=listed), NOON - timedelta(days=known)
+    papers = [replace(c, listed_at=at, first_seen=seen) if "owls" in c.paper.title else c for c in day()]
     since = None if last_issue is None else NOON - timedelta(days=last_issue)
     reader = Reader(interests("owl locating prey"), papers=12, since=since)
     assert [len(s.picks) for s in choose(pool(papers), [reader, reader])] == [picks] * 2
