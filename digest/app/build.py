@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from digest import pipeline
+from digest import pipeline, zones
 from digest.compose import Links, Site, Writer, sentences, template_folder
 from digest.compose.words import words as words_of
 from digest.delivery import connect
@@ -111,6 +111,7 @@ def opened(
     stop: threading.Event | None = None,
 ) -> Iterator[Parts]:
     """The corridor's parts. In a rehearsal nothing that happens to the store stays."""
+    zones.use_newest()
     with ExitStack() as stack:
         token_of = token_maker(signing_keys(settings, rehearse))
         url, password = settings.resolved_database_url, settings.database_password
