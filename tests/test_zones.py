@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,11 +34,12 @@ def a_database(folder: Path, version: str, rule: str) -> Path:
 
 
 @pytest.fixture
-def _afterwards() -> Iterator[None]:
-    """The rules of this process are put back."""
-    yield
-    zoneinfo.reset_tzpath(zones.SYSTEM)
-    ZoneInfo.clear_cache()
+def system(tmp_path: Path) -> Iterator[Path]:
+    """Where this process finds the system's database; afterwards it is the real one again."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("PYTHONTZPATH", raising=False)
+        patched.setattr(zones, "SYSTEM", (str(tmp_path),))
+        yield tmp_path
     zones.use_newest()
 
 
@@ -49,25 +49,18 @@ def summer_in_berlin() -> float:
     return offset.total_seconds() / 3600
 
 
-@pytest.mark.usefixtures("_afterwards")
 @pytest.mark.parametrize(("version", "newest", "hours"), [("1999a", tzdata.IANA_VERSION, 2), ("2999a", "2999a", 1)])
-def test_the_newer_of_two_databases_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, newest: str, hours: int
-) -> None:
-    monkeypatch.delenv("PYTHONTZPATH", raising=False)
-    monkeypatch.setattr(zones, "SYSTEM", (str(a_database(tmp_path, version, NONE)),))
+def test_the_newer_of_two_databases_counts(system: Path, version: str, newest: str, hours: int) -> None:
+    a_database(system, version, NONE)
     assert zones.use_newest() == newest
     assert summer_in_berlin() == hours
 
 
-@pytest.mark.usefixtures("_afterwards")
-def test_a_database_that_is_replaced_under_a_running_program_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(zones, "SYSTEM", (str(a_database(tmp_path, "2998a", SUMMER_TIME)),))
+def test_a_database_that_is_replaced_under_a_running_program_counts(system: Path) -> None:
+    a_database(system, "2998a", SUMMER_TIME)
     zones.use_newest()
     assert summer_in_berlin() == 2
-    a_database(tmp_path, "2998b", NONE)
+    a_database(system, "2998b", NONE)
     assert zones.use_newest() == "2998b"
     assert summer_in_berlin() == 1
 
