@@ -41,6 +41,9 @@ GRACE = 8.0
 PATIENCE = 120.0
 """Seconds for the pass in hand when settings are read anew, which nobody waits for."""
 
+DAY = 86400.0
+"""Seconds between two mails to the operator about the same trouble."""
+
 STUCK = 1800.0
 """A pass that shows no sign of life for so many seconds is reported dead: the longest wait of SMTP is 10 minutes."""
 
@@ -145,6 +148,7 @@ class Clock:
         self._alive = time.monotonic()
         self._taken = False
         self._doing = ""
+        self._told: dict[str, float] = {}
         self.status = "Waiting for the next minute"
         """One line for the supervisor; holds no address."""
         self.ticked: datetime | None = None
@@ -225,8 +229,16 @@ class Clock:
     def _alert(self, cause: str, text: str) -> None:
         try:
             app.alert(self._settings, cause, text)
+        except DigestError:
+            self._tell_anyway(cause, text)
         except Exception as error:  # noqa: BLE001 - telling of trouble must not end the clock
             log.warning("the operator could not be told", reason=repr(error))
+
+    def _tell_anyway(self, cause: str, text: str) -> None:
+        """The store, which knows what was told, is out of reach: we remember it ourselves."""
+        now = time.monotonic()
+        if now - self._told.get(cause, -DAY) >= DAY and app.tell(self._settings, cause, text):
+            self._told[cause] = now
 
 
 class RosterFile:

@@ -133,7 +133,7 @@ def opened(
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
             turns=Turns.from_settings(opened_store, settings),
-            sign=_signer(settings),
+            sign=signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             progress=progress,
             stop=stop,
@@ -176,7 +176,12 @@ def unreachable(settings: Settings, patience: float) -> str:
     return ""
 
 
-def _signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+def signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+    """Signs mails; None where the relay does.
+
+    Raises:
+        SettingsError: there is no key, or signing is not installed.
+    """
     if not settings.dkim_domain:
         return None
     if not settings.dkim_key:
