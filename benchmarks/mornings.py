@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from digest.cli.common import configure_logs  # noqa: E402
 from tests.conftest import RECORDINGS  # noqa: E402
 from tests.mornings import Mornings, Recorded, replayed, wrongly_considered  # noqa: E402
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    configure_logs(verbose=False, terminal=True)
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         mornings = replayed(RECORDINGS, Path(folder), given.first, given.days)

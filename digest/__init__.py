@@ -12,8 +12,8 @@ A tour of the house. A paper walks through five rooms, and no room knows another
 up, preferences, leaving, a reader's rights. `app` builds the real things from settings, and is all that the entrances
 know: `cli` (the terminal), `schedule` (the clock), `cluster` (many machines), `web` (the pages), `inbound` (incoming
 mail), `doctor` (what would go wrong tomorrow), `inbox`, `demo` and `watching` (see it work here).
-At the bottom lie values that import nothing above them: `models`, `errors`, `settings`, and `due`, which knows when
-an issue is due at the reader's place.
+At the bottom lie values that import nothing above them: `models`, `errors`, `settings`, `due`, which knows when an
+issue is due at the reader's place, and `zones`, which knows by whose rules.
 
 import-linter holds the house to this plan; see `pyproject.toml`.
 """

@@ -17,11 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from digest import app, inbound
 from digest.errors import DigestError, SettingsError
@@ -38,26 +41,49 @@ GRACE = 8.0
 PATIENCE = 120.0
 """Seconds for the pass in hand when settings are read anew, which nobody waits for."""
 
+DAY = 86400.0
+"""Seconds between two mails to the operator about the same trouble."""
+
 STUCK = 1800.0
 """A pass that shows no sign of life for so many seconds is reported dead: the longest wait of SMTP is 10 minutes."""
 
 
-def serve(load: Callable[[], Settings]) -> None:
+@dataclass(frozen=True)
+class Replay:
+    """Another time than the system's, which began with the process."""
+
+    start: datetime
+    speed: float
+    """So many times as fast as ours."""
+    began: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """The moment."""
+        return self.start + timedelta(seconds=(time.monotonic() - self.began) * self.speed)
+
+    @property
+    def minute(self) -> float:
+        """How long one takes, in our seconds; no shorter than leaves time to work."""
+        return max(60 / self.speed, 0.1)
+
+
+def serve(load: Callable[[], Settings], replay: Replay | None = None) -> None:
     """Work until SIGTERM or SIGINT.
 
     Args:
         load: reads the settings; called again on SIGHUP.
+        replay: the time to live in, for rehearsals.
 
     Raises:
         SettingsError: settings or roster are wrong at the start.
     """
-    settings = load()
+    settings, now = load(), replay.now if replay else app.system_clock
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         while True:
             with (
-                running(settings) as clock,
-                inbound.serving(settings),
-                serving(settings, clock.wake, lambda: clock.ticked) as address,
+                running(settings, replay) as clock,
+                inbound.serving(settings, now),
+                serving(settings, clock.wake, lambda: clock.ticked, now) as address,
             ):
                 clock.start()  # not before all else stands: a pass in hand must not hide why it does not
                 log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
@@ -73,9 +99,9 @@ def serve(load: Callable[[], Settings]) -> None:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Clock]:
+def running(settings: Settings, replay: Replay | None = None) -> Iterator[Clock]:
     """The clock, for the block to start; at its end the pass in hand is brought to an end."""
-    clock = Clock(settings)
+    clock = Clock(settings, replay)
     try:
         yield clock
     finally:
@@ -113,22 +139,27 @@ def _reloaded(load: Callable[[], Settings]) -> Settings | None:
 class Clock:
     """Makes passes, one a minute at most, and remembers how they went."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, replay: Replay | None = None) -> None:
         self._settings = settings
+        self._replay = replay
         self._roster = RosterFile(settings)
         self._ending = threading.Event()
         self._free = threading.Lock()
         self._alive = time.monotonic()
         self._taken = False
         self._doing = ""
+        self._told: dict[str, float] = {}
         self.status = "Waiting for the next minute"
         """One line for the supervisor; holds no address."""
         self.ticked: datetime | None = None
         """When the last pass ended."""
         self._scheduler = BackgroundScheduler(timezone="UTC")
+        every_minute: BaseTrigger = (
+            IntervalTrigger(seconds=replay.minute) if replay else CronTrigger.from_crontab("* * * * *", timezone="UTC")
+        )
         self._job = self._scheduler.add_job(
             self.tick,
-            CronTrigger.from_crontab("* * * * *", timezone="UTC"),
+            every_minute,
             next_run_time=app.system_clock(),
             coalesce=True,
             max_instances=1,
@@ -164,15 +195,18 @@ class Clock:
             if self._ending.is_set():
                 return
             self._progress("", 0, None)
+            # a pass takes as long in a replay as ever: it stands at its moment, so that no lease runs out under it
+            clock = app.clock_at(self._replay.now()) if self._replay else app.system_clock
             try:
-                self._tell(app.run_for(self._settings, self._roster.read(), progress=self._progress, stop=self._ending))
+                people = self._roster.read()
+                self._tell(app.run_for(self._settings, people, clock, self._progress, self._ending))
             except DigestError as error:
                 log.warning("pass failed", reason=str(error))
                 self._alert("failed", f"No pass can be made: {error}")
             except Exception as error:
                 log.exception("pass crashed")
                 self._alert("crashed", f"A pass crashed, and is tried again every minute: {error!r}")
-            self.ticked = app.system_clock()
+            self.ticked = clock()
 
     @property
     def only_reading(self) -> bool:
@@ -195,8 +229,16 @@ class Clock:
     def _alert(self, cause: str, text: str) -> None:
         try:
             app.alert(self._settings, cause, text)
+        except DigestError:
+            self._tell_anyway(cause, text)
         except Exception as error:  # noqa: BLE001 - telling of trouble must not end the clock
             log.warning("the operator could not be told", reason=repr(error))
+
+    def _tell_anyway(self, cause: str, text: str) -> None:
+        """The store, which knows what was told, is out of reach: we remember it ourselves."""
+        now = time.monotonic()
+        if now - self._told.get(cause, -DAY) >= DAY and app.tell(self._settings, cause, text):
+            self._told[cause] = now
 
 
 class RosterFile:

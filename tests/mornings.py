@@ -137,9 +137,9 @@ class Recorded:
         """arXiv's papers in our categories and when they were announced; at weekends nothing is."""
         self.featured: dict[str, list[date]] = defaultdict(list)
         """Hugging Face's papers and the days that show them."""
-        for file in sorted((recordings / "huggingface").glob("*.json.gz")):
-            for entry in json.loads(gzip.decompress(file.read_bytes())):
-                self.featured[entry["paper"]["id"]].append(date.fromisoformat(file.name[:10]))
+        for day_file in sorted((recordings / "huggingface").glob("*.json.gz")):
+            for entry in json.loads(gzip.decompress(day_file.read_bytes())):
+                self.featured[entry["paper"]["id"]].append(date.fromisoformat(day_file.name[:10]))
 
     def news(self, moments: Sequence[datetime]) -> Mapping[str, Sequence[datetime]]:
         """At which of these passes each paper became news: a second source makes it news again."""

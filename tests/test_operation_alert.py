@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from digest import app
+from digest.models import Message
+from digest.pipeline.incoming import returned
 from digest.sample import upstream
 from digest.schedule import Clock
-from tests.program import Program, entries, mail, part
+from digest.store import schema
+from tests.incoming_mail import bounce
+from tests.program import Program, at, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
 DAY = date(2026, 2, 4)
@@ -104,6 +110,91 @@ def test_a_queue_that_does_not_move_is_told(program: Program, relay: Sink) -> No
     assert told(relay) == []
     program.run("2026-02-03T10:30Z")
     assert "1 digests wait for more than 4 hours" in told(relay)[0]
+
+
+def crowd(count: int, **shared: str) -> str:
+    return entries(*(f"reader{n}@example.org" for n in range(count)), zone="Europe/Berlin", **shared)
+
+
+@pytest.mark.parametrize(("dead", "alerts"), [(5, 0), (6, 1)])
+def test_many_dead_addresses_are_told(program: Program, relay: Sink, dead: int, alerts: int) -> None:
+    program.roster(crowd(12))
+    relay.answers |= {f"reader{n}@example.org": "550 5.1.1 no such user" for n in range(dead)}
+    program.run("2026-02-03T06:00Z")
+    assert ["6 of 12 digests were refused" in " ".join(text.split()) for text in told(relay)] == [True] * alerts
+
+
+@pytest.mark.parametrize(("bounces", "alerts"), [(5, 0), (6, 1)])
+def test_a_jump_in_bounces_is_told(program: Program, relay: Sink, bounces: int, alerts: int) -> None:
+    """The relay took everything, and then the bounces came in."""
+    program.roster(crowd(12))
+    program.run("2026-02-03T06:00Z")
+    with app.opened(program.settings, lambda: at("2026-02-03T07:00Z")) as parts:
+        for person in [*parts.store.subscribers.everyone()][:bounces]:
+            returned(parts, person.token, Message("", "", bounce("5.1.1", recipient=person.email)))
+    program.run("2026-02-03T07:10Z")
+    said = "6 mails came back within a day (6 hard); 12 digests were sent since yesterday."
+    assert [said in " ".join(text.split()) for text in told(relay)] == [True] * alerts
+    program.run("2026-02-03T07:20Z")
+    assert len(told(relay)) == alerts, "once"
+
+
+def test_people_who_cannot_be_chosen_for_are_told_and_the_others_get_theirs(program: Program, relay: Sink) -> None:
+    program.run("2026-02-04T06:00Z")
+    liked = re.findall(r"huggingface\.co/papers/([\w.]+)", part(mail(relay.messages[0]), "plain"))[0]
+    program.roster(f"""
+        defaults: {{zone: Europe/Berlin}}
+        subscribers: [{{email: ada@example.org, liked: ["{liked}"]}}, {{email: bo@example.org}}]
+    """)
+    for day in (5, 6, 7, 8):  # then the sample day lies behind, and the word statistics are not a week old
+        program.run(f"2026-02-0{day}T06:00Z")
+    with app.store(program.settings).database.writing() as connection:
+        connection.execute(schema.papers.update().where(schema.papers.c.id == liked).values(data={}))
+    report = program.run("2026-02-09T06:00Z")
+    assert (report.planned.failed, report.planned.empty + report.planned.issues) == (1, 1)
+    [alert] = [text for text in told(relay) if "could not be made" in text]
+    assert "The digests of 1 people could not be made" in " ".join(alert.split())
+
+
+def test_a_pass_that_crashes_is_told_and_the_daemon_goes_on(program: Program, relay: Sink) -> None:
+    clock = Clock(program.settings)
+    clock.tick()
+    with app.store(program.settings).database.writing() as connection:
+        connection.execute(schema.statistics.update().values(data=b"not a zip file"))
+        connection.execute(schema.subscribers.update().values(next_due_at=at("2026-02-04T06:00Z"), last_issue=None))
+    clock.tick()
+    clock.tick()
+    [alert] = told(relay)
+    assert "A pass crashed" in alert
+    with app.store(program.settings).database.writing() as connection:
+        connection.execute(schema.statistics.delete())
+    before = clock.ticked
+    clock.tick()
+    assert len(told(relay)) == 1
+    assert before
+    assert clock.ticked
+    assert clock.ticked > before
+
+
+def test_a_pass_that_cannot_begin_is_told(program: Program, relay: Sink) -> None:
+    """The database cannot even be opened; that the operator was told is remembered without it."""
+    clock = Clock(program.settings)
+    clock.tick()
+    database = program.home / "var" / "digest.sqlite"
+    kept = database.read_bytes()
+    database.write_bytes(b"no database at all" * 1000)
+    clock.tick()
+    clock.tick()
+    [alert] = told(relay)
+    assert "No pass can be made" in alert
+    assert "DIGEST_DATABASE_URL" in alert
+    database.write_bytes(kept)
+    before = clock.ticked
+    clock.tick()
+    assert len(told(relay)) == 1
+    assert before
+    assert clock.ticked
+    assert clock.ticked > before
 
 
 def test_without_an_operator_nobody_is_written_to(program: Program, relay: Sink) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from digest import app
+from digest.models import Profile
 from digest.pipeline.pull import AGAIN, REFRESH, RETRY, is_stale
 from digest.sample import upstream
 from digest.sources.arxiv import Arxiv
 from digest.sources.huggingface import HuggingFace
-from digest.store import SourceRecord
-from tests.program import Program, entries, mail, part
+from digest.store import Asked, SourceRecord, schema
+from tests.program import Program, at, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
 DAY = date(2026, 2, 4)
@@ -87,8 +91,8 @@ MIDNIGHT = datetime(2026, 2, 4, 5, tzinfo=UTC)
 """In New York: a Wednesday's announcement."""
 
 
-def read(at: datetime, failure: str = "") -> SourceRecord:
-    return SourceRecord("arxiv", at, at, at, at if failure else None, failure)
+def read(moment: datetime, failure: str = "") -> SourceRecord:
+    return SourceRecord("arxiv", moment, moment, moment, moment if failure else None, failure)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +132,15 @@ def test_who_is_due_just_after_an_announcement_gets_it(program: Program, relay: 
         pulled = {p.source: p for p in program.run("2026-02-04T05:05Z").pulled}
     assert pulled["huggingface"].skipped
     assert not pulled["arxiv"].skipped
+
+
+def test_who_runs_from_cron_forgets_what_was_promised_to_be_forgotten(program: Program) -> None:
+    """A sign-up that nobody confirmed, from pages that are no longer served."""
+    with upstream.serve(DAY) as base:
+        program.set(huggingface_url=base)
+        with closing(app.store(program.settings)) as store:
+            store.signups.ask("token", Profile("bo@example.org"), Asked("192.0.2.0/24", "yes"), at("2026-02-04T05:00Z"))
+        for moment, kept in (("2026-02-04T06:00Z", True), ("2026-03-20T06:00Z", False)):
+            program.run(moment)
+            with closing(app.store(program.settings)) as store, store.database.reading() as connection:
+                assert ("bo@example.org" in repr(connection.execute(sa.select(schema.signups)).all())) == kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.models import Interests, ReasonKind, Section, Topic
-from digest.ranking import Profile, Reader, choose, compile_reader, learn, prepare
+from digest.ranking import Profile, Reader, choose, compile_reader, explain, learn, prepare
 from tests.make import NOON, a_candidate, a_paper, interests
 from tests.ranking_days import SUBJECTS, day, pool
 
@@ -162,6 +163,24 @@ def test_of_two_equals_the_newer_one_comes_first() -> None:
     picks = choose(pool([*day(each=5), old, new]), [Reader(interests("barn owls"), papers=12)])[0].picks
     order = [pick.paper.id for pick in picks if pick.paper.id in {"1", "2"}]
     assert order[0] == "2"
+
+
+@pytest.mark.parametrize(
+    ("listed", "known", "last_issue", "picks"),
+    [(10, 10, 21, 10), (10, 10, 1, 0), (10, 10, None, 0), (10, 0, 1, 10)],
+    ids=["missed in three weeks of downtime", "had its chance", "a first digest", "a source was late"],
+)
+def test_what_came_since_the_last_issue_is_not_stale(
+    listed: int, known: int, last_issue: int | None, picks: int
+) -> None:
+    """Matches of the ordinary kind, ten days old: only strong ones are carried over from issue to issue."""
+    at, seen = NOON - timedelta(days=listed), NOON - timedelta(days=known)
+    papers = [replace(c, listed_at=at, first_seen=seen) if "owls" in c.paper.title else c for c in day()]
+    since = None if last_issue is None else NOON - timedelta(days=last_issue)
+    reader = Reader(interests("owl locating prey"), papers=12, since=since)
+    assert [len(s.picks) for s in choose(pool(papers), [reader, reader])] == [picks] * 2
+    ages = {part.name: part.value for part in explain(pool(papers), reader, papers[0].paper.id).parts}
+    assert ages.get("age", 0) == pytest.approx(0 if picks else -0.3)
 
 
 @pytest.mark.parametrize("known", [0, 1, 50])

@@ -469,6 +469,15 @@ def test_what_a_reader_saw(store: Store) -> None:
     assert store.deliveries.twice([ada.id], date(2026, 2, 3)) == {ada.id: frozenset()}
 
 
+def test_when_the_last_issue_was_chosen(store: Store) -> None:
+    ada, bo = people(store, 2)
+    for day in (2, 3):
+        at = datetime(2026, 2, day, 12, day, tzinfo=UTC)
+        digest = Digest(ada, at.date(), at, picks=())
+        store.deliveries.plan([digest], {ada.id: at + timedelta(days=1)})
+    assert store.deliveries.chosen_at([ada.id, bo.id]) == {ada.id: at}, "also of one that was empty"
+
+
 def test_what_is_on_its_way_counts_as_seen(store: Store) -> None:
     [digest] = planned(store)
     seen = {digest.subscriber.id: {digest.picks[0].paper.id: TODAY}}

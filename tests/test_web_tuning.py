@@ -349,14 +349,14 @@ def test_what_the_privacy_page_promises_to_forget_is_forgotten(pages: Site) -> N
     assert f"{KEEP_DIGESTS.days} days" in promised
     assert f"{rights.KEPT['signup']} days" in promised
     pages.clock.forward(days=rights.KEPT["signup"] + 1)
-    rights.forget(pages.desk)
+    rights.forget(pages.desk.parts)
     assert "unconfirmed@example.org" not in repr(pages.dump())
     pages.clock.now += KEEP_NETWORKS
-    rights.forget(pages.desk)
+    rights.forget(pages.desk.parts)
     assert "203.0.113" not in repr(pages.dump())
     assert pages.get(archive(pages, "/2026-02-04")).status_code == 200
     pages.clock.now += KEEP_DIGESTS - KEEP_NETWORKS
-    rights.forget(pages.desk)
+    rights.forget(pages.desk.parts)
     assert pages.get(archive(pages, "/2026-02-04")).status_code == 410
     assert pages.desk.parts.store.deliveries.seen([ada(pages).id], date(2026, 1, 1))[ada(pages).id]
 

@@ -55,7 +55,7 @@ def test_metrics_are_for_this_machine_or_with_the_token(pages: Site) -> None:
 
 
 def test_the_operators_page_needs_the_token_and_shows_no_address(pages: Site) -> None:
-    rights.forget(pages.desk)
+    rights.forget(pages.desk.parts)
     assert pages.get("/operator").status_code == 401
     assert pages.get("/operator", Authorization="Basic !!!").status_code == 401
     answer = pages.client.get("/operator", auth=("anybody", "a long token"))

@@ -32,7 +32,7 @@ from digest.app.changing import (
     upgrade,
 )
 from digest.app.looking import Preview, digests, outbox, picked, preview, status, why
-from digest.app.passes import Crew, alert, run_for, run_once
+from digest.app.passes import Crew, alert, run_for, run_once, tell
 from digest.ranking import Explanation
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "store",
     "synchronised",
     "system_clock",
+    "tell",
     "template_folders",
     "unreachable",
     "upgrade",

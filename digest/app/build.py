@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from digest import pipeline
+from digest import pipeline, zones
 from digest.compose import Links, Site, Writer, sentences, template_folder
 from digest.compose.words import words as words_of
 from digest.delivery import connect
@@ -137,6 +137,7 @@ def opened(
 
     With *patience*, the semantic model embeds at most so many texts at once, and keeps none of them.
     """
+    zones.use_newest()
     with ExitStack() as stack:
         model = semantic(settings, keep=not rehearse and patience is None, most=patience)
         token_of = token_maker(signing_keys(settings, rehearse))
@@ -159,7 +160,7 @@ def opened(
             writer=writer(settings, links(settings, rehearse=rehearse)),
             transports=connect(settings),
             turns=Turns.from_settings(opened_store, settings),
-            sign=_signer(settings),
+            sign=signer(settings),
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             semantic=model,
             progress=progress,
@@ -203,7 +204,12 @@ def unreachable(settings: Settings, patience: float) -> str:
     return ""
 
 
-def _signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+def signer(settings: Settings) -> Callable[[bytes, datetime], bytes] | None:
+    """Signs mails; None where the relay does.
+
+    Raises:
+        SettingsError: there is no key, or signing is not installed.
+    """
     if not settings.dkim_domain:
         return None
     if not settings.dkim_key:

@@ -11,16 +11,21 @@ import structlog
 
 from digest import pipeline
 from digest.app.build import (
+    links,
     opened,
     roster,
+    signer,
     system_clock,
+    writer,
 )
+from digest.delivery import connect
 from digest.errors import SourceError
 from digest.pipeline import Progress, Report, Worked, no_progress
 from digest.settings import Settings
 from digest.sources import Client, Limits
 from digest.sources.http import Traffic
 from digest.store import Held, Hold, hold
+from digest.subscription import rights
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +79,8 @@ def run_for(
             report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
             if not parts.stop.is_set():
                 pipeline.alert(parts, pipeline.troubles(parts, report))
-                pipeline.tidy(parts)
+                if pipeline.tidy(parts):
+                    rights.forget(parts)
     if settings.ping_url and not report.failed:
         _ping(settings.ping_url, settings.contact)
     return report
@@ -84,6 +90,12 @@ def alert(settings: Settings, cause: str, text: str) -> None:
     """Tell the operator of something that no pass could find, because it kept the pass from beginning."""
     with opened(settings) as parts:
         pipeline.alert(parts, {cause: text})
+
+
+def tell(settings: Settings, cause: str, text: str) -> bool:
+    """The same where the store cannot be opened, so that nothing remembers that it was told."""
+    writing, sign = writer(settings, links(settings)), signer(settings)
+    return pipeline.tell(settings.operator, writing, connect(settings), sign, {cause: text}, system_clock())
 
 
 def _ping(url: str, contact: str) -> None:

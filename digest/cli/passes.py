@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from digest.cli.common import at_option, echo_json, json_option, load, logs_of, processes_option, progress
+from digest.cli.common import Moment, at_option, echo_json, json_option, load, logs_of, processes_option, progress
 
 
 @click.command()
@@ -42,7 +42,9 @@ def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, processes: in
 
 
 @click.command()
-def serve() -> None:
+@click.option("--at", type=Moment(), hidden=True)
+@click.option("--speed", type=click.FloatRange(0, min_open=True), default=1.0, hidden=True)
+def serve(*, at: datetime | None, speed: float) -> None:
     """Stay and do all of it: a pass every minute for whoever is due, until SIGTERM or Ctrl-C.
 
     \b
@@ -50,7 +52,7 @@ def serve() -> None:
     """
     from digest import schedule
 
-    schedule.serve(load)
+    schedule.serve(load, schedule.Replay(at, speed) if at else None)
 
 
 COMMANDS = (run, serve)

@@ -10,7 +10,7 @@
 Each may be repeated at any time, after any crash, by any number of processes: what is done stays done.
 """
 
-from digest.pipeline.alert import alert, troubles
+from digest.pipeline.alert import alert, tell, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
 from digest.pipeline.parts import Parts, Progress, Semantic, no_progress
@@ -50,6 +50,7 @@ __all__ = [
     "remember",
     "run",
     "synchronise",
+    "tell",
     "tidy",
     "troubles",
     "window_of",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from digest.compose import Writer
+from digest.delivery import Transport
 from digest.errors import DigestError
 from digest.models import DeliveryState, Message
 from digest.pipeline.parts import Parts
@@ -35,6 +37,7 @@ def troubles(parts: Parts, report: Report) -> dict[str, str]:
         **_of_the_pass(report, now),
         **_of_the_sources(parts, now),
         **_of_the_queue(parts, now),
+        **_of_what_came_back(parts, now),
     }
 
 
@@ -47,7 +50,8 @@ def alert(parts: Parts, found: Mapping[str, str]) -> None:
     for cause, text in news.items():
         log.error("trouble", cause=cause, text=text)
     # A relay that is at fault keeps this mail back as well: then it is tried again in an hour.
-    told = now if _mailed(parts, news, now) else now - DAY + HOUR
+    mailed = tell(parts.settings.operator, parts.writer, parts.transports, parts.sign, news, now)
+    told = now if mailed else now - DAY + HOUR
     parts.store.facts.put({_fact(cause): told.isoformat() for cause in news})
 
 
@@ -84,6 +88,16 @@ def _of_the_queue(parts: Parts, now: datetime) -> dict[str, str]:
     return found
 
 
+def _of_what_came_back(parts: Parts, now: datetime) -> dict[str, str]:
+    """Bounces by mail arrive when all had seemed well: a relay that took every digest says nothing of them."""
+    returned = parts.store.bounces.counts(now - DAY)
+    total, sent = sum(returned.values()), parts.store.deliveries.counts((now - DAY).date()).get(DeliveryState.SENT, 0)
+    if total <= MANY or total <= SHARE * sent:
+        return {}
+    kinds = ", ".join(f"{number} {kind}" for kind, number in returned.items())
+    return {"returned": f"{total} mails came back within a day ({kinds}); {sent} digests were sent since yesterday."}
+
+
 def _is_news(parts: Parts, cause: str, now: datetime) -> bool:
     told = parts.store.facts.get(_fact(cause))
     return told is None or not timedelta(0) <= now - datetime.fromisoformat(told) < DAY
@@ -93,23 +107,29 @@ def _fact(cause: str) -> str:
     return f"alert: {cause}"
 
 
-def _mailed(parts: Parts, news: Mapping[str, str], now: datetime) -> bool:
-    """Whether the operator has it now, or wants no mail."""
-    if not parts.settings.operator:
+def tell(
+    operator: str,
+    writer: Writer,
+    transports: Callable[[], Transport],
+    sign: Callable[[bytes, datetime], bytes] | None,
+    news: Mapping[str, str],
+    now: datetime,
+) -> bool:
+    """Mail it, without a look at the store; whether the operator has it now, or wants no mail."""
+    if not operator:
         return True
     headline, problems = ", ".join(news), list(news.values())
     try:
-        _send(parts, parts.writer.mail("alert", parts.settings.operator, at=now, headline=headline, problems=problems))
+        message = writer.mail("alert", operator, at=now, headline=headline, problems=problems)
+        _send(transports, replace(message, data=sign(message.data, now)) if sign else message)
     except DigestError as error:
         log.warning("the operator could not be told", reason=str(error))
         return False
     return True
 
 
-def _send(parts: Parts, message: Message) -> None:
-    if parts.sign:
-        message = replace(message, data=parts.sign(message.data, parts.clock()))
-    transport = parts.transports()
+def _send(transports: Callable[[], Transport], message: Message) -> None:
+    transport = transports()
     try:
         transport.send(message, lambda: None)
     finally:

@@ -86,6 +86,7 @@ class Reading:
         self.pool(window)
         store, ids = self.parts.store, [person.id for person in people]
         seen = store.deliveries.seen(ids, self.oldest[window])
+        chosen_at = store.deliveries.chosen_at(ids)
         opinions = store.feedback.opinions(ids)
         named = {id_ for p in people for id_ in (*p.interests.liked, *p.interests.disliked)}
         papers = store.papers.by_id(named) if named else {}
@@ -103,6 +104,7 @@ class Reading:
                 seen=seen[person.id],
                 resurface=person.profile.again,
                 resurfaced=twice.get(person.id, frozenset()),
+                since=chosen_at.get(person.id),
             )
 
         return meaning.understand(self.parts, [reader(person) for person in people])

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from digest import zones
+from digest.due import next_due
 from digest.models import DeliveryState, Profile
 from digest.pipeline import meaning
 from digest.pipeline.deliver import Delivered, deliver
@@ -156,7 +158,8 @@ def remember(parts: Parts, report: Report) -> None:
 
 
 def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
-    """What comes before choosing: the operator's word, pauses that are over, and new papers."""
+    """What comes before choosing: the world's clocks, the operator's word, pauses that are over, and new papers."""
+    reckon_anew(parts)
     report.sync = synchronise(parts, roster)
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
@@ -183,6 +186,24 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
     parts.store.facts.put({"roster": roster.fingerprint})
     log.info("roster", added=len(sync.added), changed=len(sync.changed), removed=len(sync.removed))
     return sync
+
+
+def reckon_anew(parts: Parts) -> None:
+    """Reckon again when everybody is due, once the rules of the world's clocks have changed."""
+    version, now = zones.use_newest(), parts.clock()
+    if parts.store.facts.get("zones") == version:
+        return
+    people = parts.store.subscribers
+    due = {
+        person.id: moment
+        for person in people.everyone()
+        if person.next_due_at  # what is due already stays due
+        and person.next_due_at > now
+        and (moment := next_due(person.schedule, now, person.last_issue)) != person.next_due_at
+    }
+    people.postpone(due)
+    parts.store.facts.put({"zones": version})
+    log.info("zones", version=version, moved=len(due))
 
 
 def _missed(parts: Parts, now: datetime) -> datetime | None:

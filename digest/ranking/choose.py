@@ -85,7 +85,7 @@ def ranked(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -
     allowed = np.ones((len(readers), len(pool)), bool)
     for row, reader in enumerate(readers):
         apply_rules(pool, reader, allowed[row])
-    eligible = allowed & ((scores.relevance >= floors(pool)) | scores.author | _by_category(readers, scores))
+    eligible = allowed & ((scores.relevance >= floors(scores.age)) | scores.author | _by_category(readers, scores))
     return Ranked(scores, allowed, eligible, _shortlist(pool, readers, profiles, scores, eligible))
 
 

@@ -259,7 +259,7 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
         section=section,
         rank=int(better.sum()) + 1 if block.eligible[0, number] else 0,
         relevance=float(block.scores.relevance[0, number]),
-        floor=float(floors(pool)[number]),
+        floor=float(floors(block.scores.age)[0, number]),
         total=float(total[number]),
         parts=_parts(pool, block, profile, number),
         interests=_interests(pool, reader, profile, number),
@@ -295,7 +295,7 @@ def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Pa
         Part("trending", HEAT * float(pool.trend.heat[number])),
         Part("author", AUTHOR * float(scores.author[0, number])),
         Part("category", CATEGORY * float(scores.category[0, number])),
-        Part("age", -STALENESS * min(float(pool.age[number]), STALE)),
+        Part("age", -STALENESS * min(float(scores.age[0, number]), STALE)),
         Part("disliked", -DISLIKE * float(scores.against[0, number])),
     )
     return tuple(part for part in parts if abs(part.value) > 1e-9)

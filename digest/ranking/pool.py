@@ -47,6 +47,8 @@ class Pool:
     trend: Trend
     age: Floats
     """Days since each was listed, 0 for the future."""
+    known: Floats
+    """Days since each was both listed and known here: less than `age` for what a source brought late."""
     index: Mapping[str, int]
     """Where the paper with an id stands."""
     categories: Mapping[str, Floats]
@@ -155,11 +157,17 @@ def prepare(
         statistics=statistics,
         views=Views.of([bag_of(c.paper) for c in unique], statistics),
         trend=trend(unique, now),
-        age=np.array([max((now - c.listed_at).total_seconds() / DAY, 0.0) for c in unique], np.float32),
+        age=_days(now, [c.listed_at for c in unique]),
+        known=_days(now, [max(c.listed_at, c.first_seen or c.listed_at) for c in unique]),
         index={c.paper.id: number for number, c in enumerate(unique)},
         categories=_categories(unique),
         meanings=Meanings.of(embedding, [c.paper for c in unique]),
     )
+
+
+def _days(now: datetime, moments: Sequence[datetime]) -> Floats:
+    """How many days ago each was."""
+    return np.array([max((now - moment).total_seconds() / DAY, 0.0) for moment in moments], np.float32)
 
 
 def _categories(candidates: Sequence[Candidate]) -> dict[str, Floats]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Reader:
     """Ids that have come twice."""
     vectors: Vectors = field(default=NONE, compare=False, repr=False)
     """Of the topics' phrases and of `liked`, where a model is in use."""
+    since: datetime | None = None
+    """When their last issue was chosen: what came later is not stale for them. None where there was none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from digest.ranking.facets import Facet
 from digest.ranking.names import find
-from digest.ranking.pool import Pool
+from digest.ranking.pool import DAY, Pool
 from digest.ranking.profiles import Profile, Reader
 from digest.ranking.text import Floats, Ids
 from digest.ranking.views import Views
@@ -48,6 +48,8 @@ class Scores:
     """1 for a followed category that is the paper's first, 0.5 for another of its categories."""
     author: NDArray[np.bool_]
     """Whether a followed author is in the byline."""
+    age: Floats
+    """Days, as `ages` counts them."""
 
 
 def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) -> Scores:
@@ -59,16 +61,25 @@ def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) ->
     if pool.meanings is not None and facets:
         values = pool.meanings.blend(values, facets, [readers[i] for i in owners.tolist()])
     relevance, weighted, winner = _best(values, facets, owners, shape)
-    against = _against(pool, profiles, shape)
+    against, age = _against(pool, profiles, shape), ages(pool, readers)
     category, author = _category(pool, readers), _author(pool, readers)
-    total = RELEVANCE * weighted + HEAT * pool.trend.heat - STALENESS * np.minimum(pool.age, STALE)
+    total = RELEVANCE * weighted + HEAT * pool.trend.heat - STALENESS * np.minimum(age, STALE)
     total += CATEGORY * category - DISLIKE * against + AUTHOR * author
-    return Scores(relevance, np.asarray(total, np.float32), winner, against, category, author)
+    return Scores(relevance, np.asarray(total, np.float32), winner, against, category, author, age)
 
 
-def floors(pool: Pool) -> Floats:
-    """The relevance that each candidate needs, by its age."""
-    return np.asarray(FLOOR + RISE * np.clip(pool.age - 0.5, 0, STALE), np.float32)
+def ages(pool: Pool, readers: Sequence[Reader]) -> Floats:
+    """Readers x candidates: days since each was listed; 0 for what came after the reader's last issue was chosen.
+
+    After a downtime, or in a week's digest, nothing that the reader has missed is stale: the best of it is wanted.
+    """
+    since = [(pool.now - r.since).total_seconds() / DAY if r.since else 0.0 for r in readers]
+    return np.where(pool.known < np.array(since, np.float32)[:, None], np.float32(0), pool.age)
+
+
+def floors(age: Floats) -> Floats:
+    """The relevance that candidates of each *age* need."""
+    return np.asarray(FLOOR + RISE * np.clip(age - 0.5, 0, STALE), np.float32)
 
 
 def facet_values(pool: Pool, facets: Sequence[Facet]) -> Floats:

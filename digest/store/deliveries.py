@@ -280,6 +280,15 @@ class Deliveries:
             names |= {row.no: row.id for row in rows}
         return names
 
+    def chosen_at(self, subscriber_ids: Iterable[int]) -> dict[int, datetime]:
+        """When the papers of each subscriber's last issue were chosen; not of those who had none."""
+        d, s = schema.deliveries.c, schema.subscribers.c
+        last = sa.and_(s.id == d.subscriber_id, s.last_issue == d.issue)
+        query = sa.select(d.subscriber_id, d.planned_at).join(schema.subscribers, last)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.where(s.id.in_(sorted(set(subscriber_ids)))))
+            return {row.subscriber_id: row.planned_at for row in rows}
+
     def quiet(self, subscriber_ids: Iterable[int], since: date) -> dict[int, date]:
         """For whom there was nothing, and from which issue on: the last with papers, or the first of all.
 

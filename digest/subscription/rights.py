@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from digest.models import Origin, Subscriber
+from digest.pipeline import Parts
 from digest.store.census import KEEP_DIGESTS, KEEP_NETWORKS, Forgotten
 from digest.store.signups import LIFE
 from digest.subscription.desk import Desk
@@ -65,9 +66,9 @@ def erase(desk: Desk, person: Subscriber, *, never_again: bool) -> None:
     log.info("erased", never_again=never_again)
 
 
-def forget(desk: Desk) -> Forgotten:
+def forget(parts: Parts) -> Forgotten:
     """Drop what has been kept for long enough; once an hour is plenty."""
-    store, now = desk.parts.store, desk.now
+    store, now = parts.store, parts.clock()
     store.signups.expire(now)
     store.limits.forget(now)
     store.bounces.forget(now)

@@ -92,7 +92,7 @@ def _keep_house(desk: Desk, stop: threading.Event) -> None:
             letters.send(desk, stop)
             if forgot_at is None or desk.now - forgot_at >= FORGET:
                 forgot_at = desk.now
-                rights.forget(desk)
+                rights.forget(desk.parts)
         except Exception:  # the daemon outlives a database that is away for a while
             log.exception("housekeeping failed")
             stop.wait(30 * LOOK)
