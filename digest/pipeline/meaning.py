@@ -43,7 +43,7 @@ def _vectors(parts: Parts, semantic: Semantic, papers: Iterable[Paper], phrases:
         if total >= TELLING and done in {0, total}:
             log.info("embedding", texts=total, done=done)
 
-    kept = _Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
+    kept = Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
     return vectors_of(embedder, kept, papers, phrases, progress=progress, most=semantic.most)
 
 
@@ -58,7 +58,7 @@ def understand(parts: Parts, readers: Sequence[Reader]) -> list[Reader]:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """The vectors of one model in the store."""
 
     store: Store
