@@ -14,8 +14,8 @@ from sklearn.svm import LinearSVC
 
 from digest.models import Paper
 from digest.ranking.evaluate import Case
-from digest.ranking.vectors import Vectors
 from digest.ranking.text import text_of
+from digest.ranking.vectors import Vectors
 
 Scores = NDArray[np.float64]
 Scorer = Callable[[Case], Scores]

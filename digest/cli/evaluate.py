@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from digest.cli.common import echo_json, json_option, load, progress
+from digest.cli.common import at_option, echo_json, json_option, load, progress
 
 if TYPE_CHECKING:
     from digest.app.evaluating import Looked, Measured
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("cases", nargs=-1, type=click.Path(path_type=Path))
+@at_option
 @click.option("--dump", type=click.File("w"), help="Write the order of every case here, a line of JSON each.")
 @json_option
-def evaluate(cases: tuple[Path, ...], *, dump: TextIO | None, as_json: bool) -> None:
+def evaluate(cases: tuple[Path, ...], *, at: datetime | None, dump: TextIO | None, as_json: bool) -> None:
     """Measure the ranking on folders of judged CASES, or on what your own readers liked.
 
     A folder holds papers.jsonl.gz and cases-VARIANT.jsonl.gz. Without one, the issues of the last five weeks are ranked
@@ -29,6 +31,7 @@ def evaluate(cases: tuple[Path, ...], *, dump: TextIO | None, as_json: bool) -> 
         digest evaluate
         digest evaluate cases/lists cases/keywords --json
     """
+    from digest import app
     from digest.app import evaluating
 
     settings = load()
@@ -36,7 +39,7 @@ def evaluate(cases: tuple[Path, ...], *, dump: TextIO | None, as_json: bool) -> 
         if dump:
             raise click.UsageError("--dump goes with CASES")
         with progress() as report_progress:
-            looked = evaluating.look_back(settings, progress=report_progress)
+            looked = evaluating.look_back(settings, app.clock_at(at), report_progress)
         _show_looked(looked, as_json=as_json)
         return
     with progress() as report_progress:
