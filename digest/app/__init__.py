@@ -1,7 +1,7 @@
 """Builds real things from settings; the only place that does, and all that the entrances know.
 
-`build` opens the corridor's parts, `passes` makes a pass, `looking` looks, `changing` changes on the operator's word, `evaluating`
-measures the ranking.
+`build` opens the corridor's parts, `passes` makes a pass, `looking` looks, `changing` changes on the operator's word,
+`evaluating` measures the ranking.
 """
 
 from digest.app.build import (
