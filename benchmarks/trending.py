@@ -8,9 +8,10 @@ that ended higher first. Scores are compared within a morning, because a digest 
 resampled by paper within mornings. Answers that repeat an earlier one to the last digit for a whole day are copies, not
 readings, and left out.
 
-*Youth.* Where there is but one reading, a paper that was submitted later has had less time. Does a credit for its age
-(the logarithm of the count less so many times that of the hours) help? No paper with a known hour was read twice, so
-the outcome is another one: whether somebody put the paper on a curated list since (AUC within the day, by day).
+*One reading.* A paper that was submitted later has had less time; some submitters and organisations are read more.
+Does a credit for its age (the logarithm of the count less so many times that of the hours), or for the base rate of who
+brought it (half its mean on earlier days, shrunk), help? No paper with a known hour was read twice, so the outcome is
+another one: whether somebody put the paper on a curated list since (AUC within the day, resampled by day).
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ LATER = timedelta(hours=2)
 FEWEST = 5
 """Papers of a morning, or of a day, below which it is left out."""
 CREDITS = (0.2, 0.5, 1.0)
+SHRINK = 5
+"""Papers that a base rate is shrunk by."""
 DRAWS = 2000
 
 
@@ -58,7 +61,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     readings = read(arguments.recordings / "huggingface" / "upvote_readings.csv.gz")
-    found = {"rate": rate(mornings(readings)), "youth": youth(arguments.recordings, readings)}
+    found = {"rate": rate(mornings(readings)), "one reading": one_reading(arguments.recordings, readings)}
     if arguments.json:
         print(json.dumps(found))
         return
@@ -148,41 +151,78 @@ def spearman(one: Numbers, other: Numbers) -> float:
     return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
 
 
-def youth(recordings: Path, days: Mapping[str, Sequence[Candidate]]) -> list[dict[str, object]]:
+def one_reading(recordings: Path, days: Mapping[str, Sequence[Candidate]]) -> list[dict[str, object]]:
     """For each credit, how often a paper that was listed later stands before another of its day, and the gain."""
-    submitted, wanted = _submitted(recordings / "huggingface"), _listed(recordings / "cases" / "lists")
-    plain, credited = [], []
-    for papers in days.values():
-        aged = [(p, age) for p in papers if (age := _age(p, submitted)) is not None]
-        relevant = {p.paper.id: 1.0 for p, _ in aged if p.paper.id in wanted}
-        if len(aged) >= FEWEST and 0 < len(relevant) < len(aged):
-            ids = [p.paper.id for p, _ in aged]
-            counts = np.log1p([p.signals[0].upvotes for p, _ in aged])
-            hours = np.log([age for _, age in aged])
-            plain.append(auc(by_score(ids, counts), relevant))
-            credited.append([auc(by_score(ids, counts - credit * hours), relevant) for credit in CREDITS])
-    gains = np.array(credited).T - np.array(plain)
-    rows: list[dict[str, object]] = []
-    for credit, gain in zip(CREDITS, gains, strict=True):
-        told = estimate(gain)._asdict()
-        rows.append({"credit": credit, "days": len(plain), "raw": round(float(np.mean(plain)), 3)})
-        rows[-1] |= {name: round(value, 3) for name, value in told.items()}
+    brought, wanted = _brought(recordings / "huggingface"), _listed(recordings / "cases" / "lists")
+    rates = {name: BaseRate() for name in ("submitter", "organisation")}
+    gains: dict[str, list[float]] = defaultdict(list)
+    for _, papers in sorted(days.items()):
+        aged = [(p, how, age) for p in papers if (how := brought.get(p.paper.id)) and (age := _age(p, how)) is not None]
+        if len(aged) < FEWEST:
+            continue
+        ids = [p.paper.id for p, _, _ in aged]
+        counts = np.log1p([p.signals[0].upvotes for p, _, _ in aged])
+        hours = np.log([age for _, _, age in aged])
+        scores = {"raw": counts} | {f"youth {credit}": counts - credit * hours for credit in CREDITS}
+        for name, rate in rates.items():
+            names = [getattr(how, name) for _, how, _ in aged]
+            scores[name] = counts + 0.5 * rate.of(names)
+            rate.learn(names, counts - counts.mean())
+        relevant = {i: 1.0 for i in ids if i in wanted}
+        if 0 < len(relevant) < len(ids):
+            for name, score in scores.items():
+                gains[name].append(auc(by_score(ids, score), relevant))
+    raw = np.array(gains.pop("raw"))
+    rows: list[dict[str, object]] = [{"score": "raw count", "days": len(raw), "AUC": round(float(raw.mean()), 3)}]
+    for name, values in gains.items():
+        told = estimate(np.array(values) - raw)
+        rows.append({"score": name, **{key: round(value, 3) for key, value in told._asdict().items()}})
     return rows
 
 
-def _age(paper: Candidate, submitted: Mapping[str, datetime]) -> float | None:
-    """Hours from submission to the only reading; None where either is unknown."""
-    since = submitted.get(paper.paper.id)
-    hours = (paper.signals[0].at - since).total_seconds() / 3600 if since else 0.0
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """How a paper came to the page."""
+
+    at: datetime
+    submitter: str
+    organisation: str
+
+
+class BaseRate:
+    """By how much the papers of a name are read more than others, as known on earlier days."""
+
+    def __init__(self) -> None:
+        self._sum: dict[str, float] = defaultdict(float)
+        self._number: dict[str, int] = defaultdict(int)
+
+    def of(self, names: Sequence[str]) -> Numbers:
+        """The rate of each name; 0 for one without a name or without a past."""
+        return np.array([self._sum[n] / (self._number[n] + SHRINK) if n else 0.0 for n in names])
+
+    def learn(self, names: Sequence[str], values: Numbers) -> None:
+        """A day is over."""
+        for name, value in zip(names, values.tolist(), strict=True):
+            self._sum[name] += value
+            self._number[name] += 1
+
+
+def _age(paper: Candidate, brought: Brought) -> float | None:
+    """Hours from submission to the only reading; None where there are none."""
+    hours = (paper.signals[0].at - brought.at).total_seconds() / 3600
     return hours if 0 < hours < 24 else None
 
 
-def _submitted(folder: Path) -> dict[str, datetime]:
+def _brought(folder: Path) -> dict[str, Brought]:
     found = {}
     for file in folder.glob("20*.json.gz"):
         for entry in json.loads(gzip.decompress(file.read_bytes())):
-            if moment := entry["paper"].get("submittedOnDailyAt"):
-                found[entry["paper"]["id"]] = datetime.fromisoformat(moment)
+            paper = entry["paper"]
+            if moment := paper.get("submittedOnDailyAt"):
+                person, place = paper.get("submittedOnDailyBy") or {}, paper.get("organization") or {}
+                found[paper["id"]] = Brought(
+                    datetime.fromisoformat(moment), person.get("user") or "", place.get("name") or ""
+                )
     return found
 
 
