@@ -16,7 +16,7 @@ from digest.errors import SettingsError
 from digest.models import Paper
 from digest.ranking import Reader, Vectors, choose, explain, learn, prepare
 from digest.ranking.bert import Bert, tensors
-from digest.ranking.embedding import Text, vectors_of
+from digest.ranking.embedding import SLICE, Text, vectors_of
 from digest.ranking.model_files import ModelFiles, locate
 from digest.ranking.semantic import Embedder
 from digest.ranking.text import text_of
@@ -183,6 +183,11 @@ def test_what_there_is_no_time_for_stays_missing(lookup: Embedder) -> None:
     vectors_of(lookup, kept, papers[:1])
     found = vectors_of(lookup, kept, papers, most=1)
     assert found.papers.keys() == {papers[0].id}
+
+
+def test_who_is_told_to_stop_keeps_what_is_done(lookup: Embedder) -> None:
+    kept, papers = Memory(), [a_paper(title=f"owl {'bread ' * n}", abstract="") for n in range(SLICE + 5)]
+    assert len(vectors_of(lookup, kept, papers, stopped=lambda: True).papers) == SLICE == len(kept.rows)
 
 
 def understood(embedder: Embedder, reader: Reader, papers: Sequence[Paper]) -> tuple[Vectors, Reader]:

@@ -129,6 +129,14 @@ def test_a_model_that_cannot_be_loaded_ends_a_pass(program: Program) -> None:
     assert "model.safetensors cannot be loaded: config.json: None with None is no plain BERT" in done.output
 
 
+def test_the_operator_hears_that_the_model_is_gone(program: Program) -> None:
+    """Also where it vanished while the daemon runs: telling of it needs no model."""
+    program.set(semantic_model="gone", operator="root@example.org")
+    app.alert(program.settings, "failed", "No pass can be made")
+    [told] = (program.home / "var" / "mailbox" / "new").iterdir()
+    assert b"No pass can be made" in told.read_bytes()
+
+
 @pytest.mark.parametrize(("spoil", "level"), [("", "ok"), ("config.json", "fail"), ("tokenizer.json", "fail")])
 def test_the_doctor_tries_the_model(program: Program, spoil: str, level: str) -> None:
     if spoil:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,16 +24,33 @@ TELLING = 200
 """So many texts take the model long enough for the log to say that it is at work."""
 
 
-def vectors(parts: Parts, papers: Iterable[Paper], phrases: Iterable[str] = ()) -> Vectors | None:
-    """The vectors of all of them; None where the operator named no model.
+def prepare(parts: Parts, since: datetime) -> None:
+    """Keep the vectors of all news *since* then, before several processes ask for them; ends early when told to.
 
     Raises:
         SettingsError: the model is needed, and cannot be loaded.
     """
-    return None if parts.semantic is None else _vectors(parts, parts.semantic, papers, phrases)
+    if parts.semantic is not None and parts.semantic.keep:
+        papers = [candidate.paper for candidate in parts.store.papers.candidates(since, parts.clock())]
+        _vectors(parts, parts.semantic, papers, stopped=parts.stop.is_set)
 
 
-def _vectors(parts: Parts, semantic: Semantic, papers: Iterable[Paper], phrases: Iterable[str]) -> Vectors:
+def vectors(parts: Parts, papers: Iterable[Paper]) -> Vectors | None:
+    """The vectors of *papers*; None where the operator named no model.
+
+    Raises:
+        SettingsError: the model is needed, and cannot be loaded.
+    """
+    return None if parts.semantic is None else _vectors(parts, parts.semantic, papers)
+
+
+def _vectors(
+    parts: Parts,
+    semantic: Semantic,
+    papers: Iterable[Paper],
+    phrases: Iterable[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> Vectors:
     from digest.ranking.embedding import vectors_of  # noqa: PLC0415
 
     embedder = semantic.embedder
@@ -44,7 +61,7 @@ def _vectors(parts: Parts, semantic: Semantic, papers: Iterable[Paper], phrases:
             log.info("embedding", texts=total, done=done)
 
     kept = Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
-    return vectors_of(embedder, kept, papers, phrases, progress=progress, most=semantic.most)
+    return vectors_of(embedder, kept, papers, phrases, progress=progress, most=semantic.most, stopped=stopped)
 
 
 def understand(parts: Parts, readers: Sequence[Reader]) -> list[Reader]:
