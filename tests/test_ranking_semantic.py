@@ -14,6 +14,7 @@ import pytest
 
 from digest.errors import SettingsError
 from digest.models import Paper
+from digest.pipeline.meaning import told
 from digest.ranking import Reader, Vectors, choose, explain, learn, prepare
 from digest.ranking.bert import Bert, tensors
 from digest.ranking.embedding import SLICE, Text, vectors_of
@@ -153,6 +154,17 @@ def test_a_model_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 # -- what is computed, and what it changes
+
+
+def test_a_long_reading_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    bar: list[tuple[str, int, int | None]] = []
+    tell = told(lambda *step: bar.append(step))
+    for done in (0, 1000, 1024, 2000, 2048, 2500):
+        tell(done, 2500)
+    tell(0, 3)
+    tell(3, 3)
+    assert [line.count("embedding") for line in capsys.readouterr().out.splitlines()] == [1] * 4
+    assert len(bar) == 8
 
 
 def test_only_what_is_missing_is_computed(lookup: Embedder) -> None:

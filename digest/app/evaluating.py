@@ -15,7 +15,7 @@ import numpy as np
 from digest.app.build import opened, semantic, system_clock
 from digest.models import Paper
 from digest.pipeline import Progress, Semantic, no_progress
-from digest.pipeline.meaning import EMBEDDING, Kept
+from digest.pipeline.meaning import Kept, told
 from digest.pipeline.replay import Replayed, replay
 from digest.ranking import Vectors
 from digest.ranking.evaluate import (
@@ -117,13 +117,7 @@ def vectors_of_cases(sets: Sequence[CaseSet], model: Semantic, progress: Progres
     phrases = {topic.phrase for case in cases for topic in case.reader.interests.topics}
     with closing(open_store(f"sqlite:///{cache_folder() / 'vectors.sqlite'}", str)) as store:
         kept = Kept(store, model.embedder.model, system_clock(), keep=True)
-        return vectors_of(
-            model.embedder,
-            kept,
-            papers.values(),
-            phrases,
-            progress=lambda done, total: progress(EMBEDDING, done, total),
-        )
+        return vectors_of(model.embedder, kept, papers.values(), phrases, progress=told(progress))
 
 
 def look_back(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from digest.models import Paper
-from digest.pipeline.parts import Parts, Semantic
+from digest.pipeline.parts import Parts, Progress, Semantic
 from digest.ranking import Reader, Vectors
 from digest.store import Store
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # imported only where a model is named
 log = structlog.get_logger(__name__)
 
 EMBEDDING = "reading with the semantic model"
-TELLING = 200
-"""So many texts take the model long enough for the log to say that it is at work."""
+MANY, STEP = 200, 1024
+"""So many texts take the model some seconds, which the log tells; and so many a minute, after which it tells again."""
 
 
 def prepare(parts: Parts, since: datetime) -> None:
@@ -54,14 +54,21 @@ def _vectors(
     from digest.ranking.embedding import vectors_of  # noqa: PLC0415
 
     embedder = semantic.embedder
-
-    def progress(done: int, total: int) -> None:
-        parts.progress(EMBEDDING, done, total)
-        if total >= TELLING and done in {0, total}:
-            log.info("embedding", texts=total, done=done)
-
     kept = Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
-    return vectors_of(embedder, kept, papers, phrases, progress=progress, most=semantic.most, stopped=stopped)
+    return vectors_of(
+        embedder, kept, papers, phrases, progress=told(parts.progress), most=semantic.most, stopped=stopped
+    )
+
+
+def told(progress: Progress) -> Callable[[int, int], None]:
+    """For the model: how far it is, for *progress* and for the log."""
+
+    def tell(done: int, total: int) -> None:
+        progress(EMBEDDING, done, total)
+        if total >= MANY and (done % STEP == 0 or done == total):
+            log.info("embedding", done=done, texts=total)
+
+    return tell
 
 
 def understand(parts: Parts, readers: Sequence[Reader]) -> list[Reader]:
