@@ -1,6 +1,6 @@
 """Ranking quality on judged cases, against the usual methods in the same run.
 
-    python benchmarks/ranking.py FOLDER... [--json] [--dump FILE] [--semantic MODEL_FOLDER] [--cache FOLDER] [--quick]
+    python benchmarks/ranking.py FOLDER... [--json] [--dump FILE] [--semantic MODEL] [--quick]
 
 The cases' form is told in `digest.ranking.evaluate`, whose scoring is that of the daily digest. The baselines are what
 others use: TF-IDF cosine, BM25, a linear SVM for each reader (arxiv-sanity-lite) and a similarity-weighted library
@@ -19,13 +19,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 from ranking_baselines import Lexical, Scorer, alone, chance
 
-from digest.models import Paper
-from digest.ranking.evaluate import METRICS, Case, CaseSet, Values, by_score, interval, load, measure, order
-from digest.ranking.meaning import Vectors
-from digest.ranking.semantic import Embedder, embed_all
+from digest.app.evaluating import vectors_of_cases
+from digest.pipeline import Semantic
+from digest.ranking.evaluate import (
+    METRICS,
+    Case,
+    CaseSet,
+    Estimate,
+    Values,
+    by_score,
+    dumped,
+    estimate,
+    estimates,
+    load,
+    measure,
+    order,
+)
+from digest.ranking.model_files import locate
+from digest.ranking.semantic import Embedder
 
 Method = Callable[[CaseSet, Case], list[str]]
 OURS = ("digest", "digest+semantic")
@@ -38,8 +51,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--json", action="store_true", help="a line for each set and method")
     parser.add_argument("--dump", type=Path, metavar="FILE", help="our order of every case, a line of JSON each")
-    parser.add_argument("--semantic", type=Path, metavar="FOLDER", help="holds model.onnx and tokenizer.json")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keeps the model's vectors between runs")
+    parser.add_argument("--semantic", metavar="MODEL", help="as in DIGEST_SEMANTIC_MODEL")
     parser.add_argument("--quick", action="store_true", help="without the baselines")
     arguments = parser.parse_args()
     dump = arguments.dump.open("w", encoding="utf-8") if arguments.dump else None
@@ -57,15 +69,14 @@ def evaluate(
 ) -> Iterator[tuple[str, dict[str, dict[str, Values]]]]:
     """The metrics of each method, set by set; our orders (with the model's help where there is one) go to *dump*."""
     chosen = methods(sets, arguments)
-    dumped = OURS[1] if OURS[1] in chosen else OURS[0]
+    kept = OURS[1] if OURS[1] in chosen else OURS[0]
     for judged in sets:
         results = {}
         for name, method in chosen.items():
             orders = [method(judged, case) for case in judged.cases]
             results[name] = measure(orders, judged.cases)
-            if dump and name == dumped:
-                for case, ranked in zip(judged.cases, orders, strict=True):
-                    dump.write(json.dumps({"set": judged.name, "case": case.case, "order": ranked}) + "\n")
+            if dump and name == kept:
+                dump.writelines(dumped(judged, *each) + "\n" for each in zip(judged.cases, orders, strict=True))
         yield judged.name, results
 
 
@@ -74,7 +85,7 @@ def methods(sets: Sequence[CaseSet], arguments: argparse.Namespace) -> dict[str,
     papers = {p.id: p for s in sets for c in s.cases for p in (*c.candidates, *c.reader.liked)}
     found: dict[str, Method] = {OURS[0]: lambda judged, case: order(case, judged.statistics)}
     if arguments.semantic:
-        vectors = embed(sets, papers, arguments)
+        vectors = vectors_of_cases(sets, Semantic(Embedder(locate(arguments.semantic))), _progress)
         found[OURS[1]] = lambda judged, case: order(case, judged.statistics, vectors)
         found[MODEL] = _by(alone(vectors))
     if not arguments.quick:
@@ -87,28 +98,9 @@ def _by(scorer: Scorer) -> Method:
     return lambda _, case: by_score([p.id for p in case.candidates], scorer(case))
 
 
-def embed(sets: Sequence[CaseSet], papers: Mapping[str, Paper], arguments: argparse.Namespace) -> Vectors:
-    """Vectors of everything in *sets*, of which those of papers are kept for the next run."""
-    embedder = Embedder(arguments.semantic)
-    phrases = {t.phrase for s in sets for c in s.cases for t in c.reader.interests.topics}
-    file = arguments.cache / f"{embedder.model}.npz" if arguments.cache else None
-    known: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
-    prefix = sets[0].name.partition("/")[0]
-    if file and file.is_file():
-        with np.load(file) as stored:
-            known = dict(zip(stored["ids"].tolist(), stored["rows"].astype(np.float32), strict=True))
-    missing = {i: p for i, p in papers.items() if f"{prefix}:{i}" not in known}
-    found = embed_all(embedder, missing, phrases, _progress)
-    known |= {f"{prefix}:{i}": np.asarray(vector) for i, vector in found.papers.items()}
-    if file and missing:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(file, ids=np.array(list(known)), rows=np.array(list(known.values()), np.float16))
-    return Vectors({i: known[f"{prefix}:{i}"] for i in papers}, found.phrases)
-
-
-def _progress(done: int, whole: int) -> None:
+def _progress(what: str, done: int, whole: int | None) -> None:
     if sys.stderr.isatty():
-        print(f"\rembedding {done} of {whole}", end="" if done < whole else "\n", file=sys.stderr)
+        print(f"\r{what}: {done} of {whole}", end="" if done != whole else "\n", file=sys.stderr)
 
 
 def report(name: str, results: Mapping[str, Mapping[str, Values]], *, as_json: bool) -> None:
@@ -118,15 +110,14 @@ def report(name: str, results: Mapping[str, Mapping[str, Values]], *, as_json: b
         print(f"\n{name} ({len(results[OURS[0]]['MRR'])} cases)\n")
         print(f"| method | {' | '.join(METRICS)} | nDCG@10 against the best |\n|---|{'---|' * (len(METRICS) + 1)}")
     for method, metrics in results.items():
-        means = {metric: (float(values.mean()), *interval(values)) for metric, values in metrics.items()}
+        means = estimates(metrics)
         best = rivals.get(method)
-        gain = metrics["nDCG@10"] - results[best]["nDCG@10"] if best else None
-        paired = None if gain is None else (float(gain.mean()), *interval(gain))
+        paired = estimate(metrics["nDCG@10"] - results[best]["nDCG@10"]) if best else None
         if as_json:
             line = {"set": name, "method": method, "metrics": _rounded(means), "best_baseline": best}
             print(json.dumps(line | ({"difference": [round(v, 4) for v in paired]} if paired else {})))
         else:
-            cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in means.values()]
+            cells = [str(each) for each in means.values()]
             cells.append("{:+.3f} [{:+.3f}, {:+.3f}]".format(*paired) + f" ({best})" if paired else "")
             print(f"| {method} | {' | '.join(cells)} |")
 
@@ -137,11 +128,8 @@ def _best(results: Mapping[str, Mapping[str, Values]], *, with_model: bool) -> s
     return max(others, key=lambda m: float(results[m]["nDCG@10"].mean()), default=None)
 
 
-def _rounded(means: Mapping[str, tuple[float, float, float]]) -> dict[str, dict[str, float]]:
-    return {
-        metric: {"mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
-        for metric, (mean, low, high) in means.items()
-    }
+def _rounded(means: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    return {metric: {k: round(v, 4) for k, v in each._asdict().items()} for metric, each in means.items()}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from digest import app, inbound
 from digest.errors import DigestError, SettingsError
-from digest.pipeline import ASKING, LOOKING_UP, Report, Roster
+from digest.pipeline import ASKING, EMBEDDING, LOOKING_UP, Report, Roster
 from digest.settings import Settings
 from digest.supervised import Signals, notify, watchdog_interval
 from digest.web.server import serving
@@ -125,10 +125,11 @@ def _attend(signals: Signals, clock: Clock, load: Callable[[], Settings]) -> Set
 
 
 def _reloaded(load: Callable[[], Settings]) -> Settings | None:
-    """The settings as they are now; None if they or the roster are wrong, which is told."""
+    """The settings as they are now; None if they, the roster or the model are wrong, which is told."""
     try:
         settings = load()
         app.roster(settings)
+        app.semantic(settings)
     except SettingsError as error:
         log.warning("not reloaded", reason=str(error))
         return None
@@ -210,8 +211,8 @@ class Clock:
 
     @property
     def only_reading(self) -> bool:
-        """Whether the pass waits for a source, which can be cut off without anything being in doubt."""
-        return self._doing in {ASKING, LOOKING_UP}
+        """Whether the pass waits for a source or a model, which can be cut off without anything being in doubt."""
+        return self._doing in {ASKING, LOOKING_UP, EMBEDDING}
 
     def _progress(self, what: str, _done: int, _total: int | None) -> None:
         self._alive, self._doing = time.monotonic(), what

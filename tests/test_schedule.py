@@ -171,9 +171,10 @@ def test_settings_are_read_again_on_a_hangup(program: Program, relay: Sink) -> N
     settings.write_text('sender = "First <first@example.com>"\n')
     with serving(program) as daemon:
         daemon.says("1 sent")
-        settings.write_text('sender = "broken\n')
-        daemon.process.send_signal(signal.SIGHUP)
-        daemon.says("not reloaded")
+        for number, wrong in enumerate(('sender = "broken\n', 'semantic_model = "gone"\n'), 1):
+            settings.write_text(wrong)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.says("not reloaded", times=number)
         settings.write_text('sender = "Second <second@example.com>"\n')
         program.roster(people(2))
         daemon.process.send_signal(signal.SIGHUP)

@@ -50,6 +50,7 @@ def use_everything(store: Store) -> None:
     store.facts.put({"roster": "a1"})
     store.runs.add(Run(NOON, NOON, {}))
     store.runs.keep_statistics(Learned(NOON, 1, b"\0"))
+    store.vectors.put("model", [("a paper's hash", paper.id, b"\0"), ("a phrase's", "", b"\0")], NOON)
     assert all(rows(store).values())
 
 

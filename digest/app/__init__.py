@@ -1,6 +1,7 @@
 """Builds real things from settings; the only place that does, and all that the entrances know.
 
-`build` opens the corridor's parts, `passes` makes a pass, `looking` looks, `changing` changes on the operator's word.
+`build` opens the corridor's parts, `passes` makes a pass, `looking` looks, `changing` changes on the operator's word,
+`evaluating` measures the ranking.
 """
 
 from digest.app.build import (
@@ -11,6 +12,7 @@ from digest.app.build import (
     opened,
     reason_text,
     roster,
+    semantic,
     site,
     store,
     synchronised,
@@ -60,6 +62,7 @@ __all__ = [
     "roster",
     "run_for",
     "run_once",
+    "semantic",
     "set_state",
     "settle",
     "site",

@@ -88,7 +88,7 @@ def run_for(
 
 def alert(settings: Settings, cause: str, text: str) -> None:
     """Tell the operator of something that no pass could find, because it kept the pass from beginning."""
-    with opened(settings) as parts:
+    with opened(settings.model_copy(update={"semantic_model": ""})) as parts:  # the model may be the trouble
         pipeline.alert(parts, {cause: text})
 
 

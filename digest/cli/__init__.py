@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from digest.cli import database, doctor, looking, outbox, passes, people, showing, workers
+from digest.cli import database, doctor, evaluate, looking, outbox, passes, people, showing, workers
 from digest.cli.common import configure_logs
 from digest.errors import DigestError, SettingsError, UsageError
 
@@ -49,6 +49,6 @@ def main(*, verbose: bool) -> None:
     configure_logs(verbose=verbose, terminal=sys.stderr.isatty())
 
 
-for _module in (passes, looking, people, outbox, showing, doctor, database, workers):
+for _module in (passes, looking, people, outbox, showing, doctor, database, workers, evaluate):
     for _command in _module.COMMANDS:
         main.add_command(_command)

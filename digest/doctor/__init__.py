@@ -5,7 +5,7 @@ the rooms, because it asks each of them for its own trouble. What cannot be aske
 extra) is a warning that says so, never a silence.
 
 * `finding`   what is found
-* `here`      this machine: database, secret key, disk, templates, roster
+* `here`      this machine: database, secret key, disk, templates, roster, the semantic model
 * `relay`     the way out: login, TLS, the sender's address
 * `upstreams` the sources, and by them the clock
 * `names`     the DNS: SPF, DKIM, DMARC, MX, reverse names; needs the extra `doctor`
@@ -44,6 +44,7 @@ def examine(
     yield from here.disk(settings)
     yield from here.templates(settings, now)
     yield from here.roster(settings)
+    yield from here.semantic(settings)
     yield from here.web(settings)
     yield from here.inbound(settings)
     yield from upstreams.sources(settings, clock)

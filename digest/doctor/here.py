@@ -1,4 +1,4 @@
-"""This machine: database, secret key, disk, templates, roster, and what is reached from outside."""
+"""This machine: database, secret key, disk, templates, roster, semantic model, and what is reached from outside."""
 
 from __future__ import annotations
 
@@ -201,6 +201,20 @@ def _sample(now: datetime) -> Digest:
     pick = Pick(paper, 0.9, Section.FOR_YOU, (reason,), now, ("arxiv",))
     person = Subscriber(0, "token", Profile("ada@example.org", "Ada"), SubscriberState.ACTIVE, Origin.FILE)
     return Digest(person, now.date(), now, (pick,), considered=1)
+
+
+def semantic(settings: Settings) -> Iterator[Finding]:
+    """Whether the sentence-embedding model is there and can read."""
+    try:
+        found = app.semantic(settings)
+        if found is None:
+            yield Finding.ok("semantic model", "none: papers are chosen by their words")
+            return
+        dimensions = found.embedder.embed(["A paper that does not exist"]).shape[1]
+    except SettingsError as error:
+        yield Finding.fail("semantic model", str(error), "mend DIGEST_SEMANTIC_MODEL, or leave it out")
+    else:
+        yield Finding.ok("semantic model", f"{settings.semantic_model} gives vectors of {dimensions} numbers")
 
 
 # -- seen from outside

@@ -13,6 +13,7 @@ Each may be repeated at any time, after any crash, by any number of processes: w
 from digest.pipeline.alert import alert, tell, troubles
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.incoming import GIVEN_UP
+from digest.pipeline.meaning import EMBEDDING
 from digest.pipeline.parts import Parts, Progress, Semantic, no_progress
 from digest.pipeline.plan import Planned, Reading, digest_for, picks_for, plan, read_day, window_of
 from digest.pipeline.pull import ASKING, LOOKING_UP, Pulled, pull
@@ -23,6 +24,7 @@ from digest.store import EVERYBODY, Share
 
 __all__ = [
     "ASKING",
+    "EMBEDDING",
     "EVERYBODY",
     "GIVEN_UP",
     "LOOKING_UP",

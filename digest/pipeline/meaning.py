@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from digest.models import Paper
-from digest.pipeline.parts import Parts, Semantic
+from digest.pipeline.parts import Parts, Progress, Semantic
 from digest.ranking import Reader, Vectors
 from digest.store import Store
 
@@ -20,31 +20,55 @@ if TYPE_CHECKING:  # imported only where a model is named
 log = structlog.get_logger(__name__)
 
 EMBEDDING = "reading with the semantic model"
-TELLING = 200
-"""So many texts take the model long enough for the log to say that it is at work."""
+MANY, STEP = 200, 1024
+"""So many texts take the model some seconds, which the log tells; and so many a minute, after which it tells again."""
 
 
-def vectors(parts: Parts, papers: Iterable[Paper], phrases: Iterable[str] = ()) -> Vectors | None:
-    """The vectors of all of them; None where the operator named no model.
+def prepare(parts: Parts, since: datetime) -> None:
+    """Keep the vectors of all news *since* then, before several processes ask for them; ends early when told to.
 
     Raises:
         SettingsError: the model is needed, and cannot be loaded.
     """
-    return None if parts.semantic is None else _vectors(parts, parts.semantic, papers, phrases)
+    if parts.semantic is not None and parts.semantic.keep:
+        papers = [candidate.paper for candidate in parts.store.papers.candidates(since, parts.clock())]
+        _vectors(parts, parts.semantic, papers, stopped=parts.stop.is_set)
 
 
-def _vectors(parts: Parts, semantic: Semantic, papers: Iterable[Paper], phrases: Iterable[str]) -> Vectors:
+def vectors(parts: Parts, papers: Iterable[Paper]) -> Vectors | None:
+    """The vectors of *papers*; None where the operator named no model.
+
+    Raises:
+        SettingsError: the model is needed, and cannot be loaded.
+    """
+    return None if parts.semantic is None else _vectors(parts, parts.semantic, papers)
+
+
+def _vectors(
+    parts: Parts,
+    semantic: Semantic,
+    papers: Iterable[Paper],
+    phrases: Iterable[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> Vectors:
     from digest.ranking.embedding import vectors_of  # noqa: PLC0415
 
     embedder = semantic.embedder
+    kept = Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
+    return vectors_of(
+        embedder, kept, papers, phrases, progress=told(parts.progress), most=semantic.most, stopped=stopped
+    )
 
-    def progress(done: int, total: int) -> None:
-        parts.progress(EMBEDDING, done, total)
-        if total >= TELLING and done in {0, total}:
-            log.info("embedding", texts=total, done=done)
 
-    kept = _Kept(parts.store, embedder.model, parts.clock(), keep=semantic.keep)
-    return vectors_of(embedder, kept, papers, phrases, progress=progress, most=semantic.most)
+def told(progress: Progress) -> Callable[[int, int], None]:
+    """For the model: how far it is, for *progress* and for the log."""
+
+    def tell(done: int, total: int) -> None:
+        progress(EMBEDDING, done, total)
+        if total >= MANY and (done % STEP == 0 or done == total):
+            log.info("embedding", done=done, texts=total)
+
+    return tell
 
 
 def understand(parts: Parts, readers: Sequence[Reader]) -> list[Reader]:
@@ -58,7 +82,7 @@ def understand(parts: Parts, readers: Sequence[Reader]) -> list[Reader]:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """The vectors of one model in the store."""
 
     store: Store

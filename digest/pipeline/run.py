@@ -164,13 +164,7 @@ def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
     parts.store.subscribers.resume_paused(report.started_at)
     if _worth_pulling(parts, report.started_at):
         report.pulled = pull(parts)
-        _embed(parts, report.started_at)
-
-
-def _embed(parts: Parts, now: datetime) -> None:
-    """Have the vectors of the new papers at hand before several processes ask for them."""
-    if parts.semantic is not None and parts.semantic.keep:
-        meaning.vectors(parts, [c.paper for c in parts.store.papers.candidates(now - WINDOW, now)])
+        meaning.prepare(parts, report.started_at - WINDOW)
 
 
 def work(parts: Parts, share: Share = EVERYBODY) -> Worked:

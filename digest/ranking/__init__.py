@@ -7,7 +7,9 @@
 
 `text` turns papers into terms, `statistics` knows how rare those are, `views` and `pool` hold the day's papers as
 matrices, `profiles` the readers, `scoring` multiplies the two, `trending` looks at the public, `choose` fills the
-sections, `explain` says why, `evaluate` measures it all. docs/ranking.md has the method and the measurements.
+sections, `explain` says why, `evaluate` measures it all. Where the operator named a model, `model_files` finds it,
+`semantic` runs it (`bert` in numpy), `embedding` asks it for what is not kept yet, and `meaning` blends it in.
+docs/ranking.md has the method and the measurements.
 """
 
 from __future__ import annotations

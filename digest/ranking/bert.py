@@ -1,7 +1,7 @@
 """A BERT encoder in numpy, from `model.safetensors` and `config.json`: what published sentence models come as.
 
 The network is that of Devlin et al. 2019 (post-norm, learned positions, exact GELU); only its last hidden states are
-computed. On one core it is as fast as onnxruntime in 32 bits (docs/ranking.md), because texts need no padding here.
+computed. It is about as fast as onnxruntime in 32 bits (docs/ranking.md).
 The file's format: huggingface.co/docs/safetensors, eight bytes of length, a JSON header, the tensors.
 """
 
@@ -40,19 +40,15 @@ class Bert:
         self._heads, self._layers = int(told["num_attention_heads"]), int(told["num_hidden_layers"])
         self._epsilon = float(told.get("layer_norm_eps", 1e-12))
         self._tensors = tensors(weights)
-        self._positions = self._tensors[f"{EMBEDDINGS}.position_embeddings.weight"]
-        self._position_and_type = self._positions + self._tensors[f"{EMBEDDINGS}.token_type_embeddings.weight"][0]
+        positions, kinds = (
+            self._tensors[f"{EMBEDDINGS}.{part}_embeddings.weight"] for part in ("position", "token_type")
+        )
+        self._places = positions + kinds[0]
 
-    def __call__(self, ids: Ids, mask: Ids) -> Floats:
-        """The last hidden states, texts x tokens x dimensions; 0 where *mask* is 0, which is at the end of a text."""
-        states = np.zeros((*ids.shape, self._positions.shape[1]), np.float32)
-        for row, length in enumerate(mask.sum(axis=1).tolist()):
-            states[row, :length] = self._text(ids[row, :length])
-        return states
-
-    def _text(self, ids: Ids) -> Floats:
+    def __call__(self, ids: Ids) -> Floats:
+        """The last hidden states of one text, tokens x dimensions."""
         words = self._tensors[f"{EMBEDDINGS}.word_embeddings.weight"][ids]
-        states = self._norm(words + self._position_and_type[: len(ids)], EMBEDDINGS)
+        states = self._norm(words + self._places[: len(ids)], EMBEDDINGS)
         for number in range(self._layers):
             layer = f"encoder.layer.{number}"
             heard = self._attention(states, f"{layer}.attention.self")

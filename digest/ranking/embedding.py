@@ -16,8 +16,8 @@ from digest.ranking.semantic import Embedder
 from digest.ranking.text import Floats, text_of
 from digest.ranking.vectors import Vectors, from_bytes, to_bytes
 
-SLICE = 128
-"""Texts after which what was computed is kept, so that whoever is interrupted need not begin again."""
+SLICE = 32
+"""Texts, some seconds of work, after which what was computed is kept: whoever is interrupted need not begin again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def vectors_of(
     *,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     most: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Vectors:
     """The vectors of all of them; the model is loaded only when one is missing.
 
@@ -59,6 +60,7 @@ def vectors_of(
         phrases: as they are.
         progress: called with how many texts are done, and of how many.
         most: where more are missing than this, they stay missing: there is no time for them.
+        stopped: asked now and then; what is missing when it says so stays missing.
     """
     named = {paper.id: text(text_of(paper), paper.id) for paper in papers}
     typed = {phrase: text(phrase) for phrase in phrases}
@@ -68,6 +70,8 @@ def vectors_of(
     if most is None or len(missing) <= most:
         for computed in _computed(embedder, kept, missing, progress):
             rows |= computed
+            if stopped():
+                break
     return Vectors(_named(named, rows), _named(typed, rows))
 
 

@@ -14,18 +14,19 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digest.errors import UsageError
 from digest.models import Candidate, Interests, Paper, Topic
-from digest.ranking.pool import prepare
+from digest.ranking.pool import Pool, prepare
 from digest.ranking.profiles import Reader, compile_reader
 from digest.ranking.scoring import score
 from digest.ranking.statistics import Statistics, learn
@@ -35,6 +36,7 @@ _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """All papers of a case are listed on one day; which one decides nothing."""
 
 Values = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +63,53 @@ class CaseSet:
     """Those that the statistics come from."""
 
 
+class Estimate(NamedTuple):
+    """The mean over cases, and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
 def load(folder: Path) -> Iterator[CaseSet]:
     """The sets of one folder, in the order of their names.
 
     Raises:
-        UsageError: the folder holds no cases.
+        UsageError: the folder holds no cases, or a line of its files is not as it must be.
     """
     files = sorted(folder.glob("cases-*.jsonl.gz"))
     if not files or not (folder / "papers.jsonl.gz").is_file():
         raise UsageError(f"{folder}: papers.jsonl.gz and cases-VARIANT.jsonl.gz are needed")
-    papers = {p.id: p for p in map(_paper, _lines(folder / "papers.jsonl.gz")) if p.id}
+    papers = {p.id: p for p in _read(folder / "papers.jsonl.gz", _paper) if p.id}
     background = folder / "background.jsonl.gz"
-    known = tuple(map(_paper, _lines(background)) if background.is_file() else papers.values())
+    known = tuple(_read(background, _paper) if background.is_file() else papers.values())
     statistics = learn(known)
     for file in files:
         variant = file.name.removeprefix("cases-").removesuffix(".jsonl.gz")
-        cases = tuple(_case(line, papers) for line in _lines(file))
+        cases = tuple(_read(file, partial(_case, papers)))
         yield CaseSet(f"{folder.resolve().name}/{variant}", cases, statistics, known)
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
+def _read(file: Path, made: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    """What *made* makes of each line; what is wrong with one is told with its place."""
+    number = 0
+    try:
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield made(json.loads(line))
+    except KeyError as error:
+        raise UsageError(f"{file}:{number}: {error} is missing") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{file}:{number}: no JSON: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{file}:{number}: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{file}:{number + 1}: cannot be read: {error}") from error
 
 
 def _paper(line: Mapping[str, Any]) -> Paper:
@@ -95,7 +122,7 @@ def _paper(line: Mapping[str, Any]) -> Paper:
     )
 
 
-def _case(line: Mapping[str, Any], papers: Mapping[str, Paper]) -> Case:
+def _case(papers: Mapping[str, Paper], line: Mapping[str, Any]) -> Case:
     liked = tuple(line.get("liked") or ())
     interests = Interests(
         topics=tuple(map(Topic, line.get("topics") or ())),
@@ -105,14 +132,19 @@ def _case(line: Mapping[str, Any], papers: Mapping[str, Paper]) -> Case:
     )
     reader = Reader(interests, liked=tuple(papers[i] for i in liked if i in papers))
     candidates = tuple(papers.get(i) or Paper(i, "") for i in dict.fromkeys(line["candidates"]))
-    return Case(line["case"], reader, candidates, line["relevant"])
+    relevant = {str(i): float(grade) for i, grade in line["relevant"].items()}
+    return Case(str(line["case"]), reader, candidates, relevant)
 
 
 def order(case: Case, statistics: Statistics, vectors: Vectors | None = None) -> list[str]:
     """Every candidate's id, best first, by the scores that choose the picks of a digest."""
     listed = [Candidate(paper, _SOME_DAY, ("case",)) for paper in case.candidates]
     pool = prepare(listed, statistics, _SOME_DAY, embedding=vectors)
-    reader = replace(case.reader, vectors=vectors) if vectors else case.reader
+    return order_for(pool, replace(case.reader, vectors=vectors) if vectors else case.reader)
+
+
+def order_for(pool: Pool, reader: Reader) -> list[str]:
+    """As `order`, of a prepared day."""
     scores = score(pool, [reader], [compile_reader(reader, pool.statistics)])
     return by_score([c.paper.id for c in pool.candidates], scores.total[0])
 
@@ -156,6 +188,21 @@ def measure(orders: Sequence[Sequence[str]], cases: Sequence[Case]) -> dict[str,
     return {
         name: np.array([metric(ranked, case.relevant) for ranked, case in pairs]) for name, metric in METRICS.items()
     }
+
+
+def estimates(metrics: Mapping[str, Values]) -> dict[str, Estimate]:
+    """The mean of each metric, with its interval."""
+    return {name: estimate(values) for name, values in metrics.items()}
+
+
+def estimate(values: Values) -> Estimate:
+    """The mean of *values*, with its interval; of a paired difference, pass the differences."""
+    return Estimate(float(values.mean()) if len(values) else 0.0, *interval(values))
+
+
+def dumped(judged: CaseSet, case: Case, ranked: Sequence[str]) -> str:
+    """The order of one case, as a line of JSON."""
+    return json.dumps({"set": judged.name, "case": case.case, "order": list(ranked)}, ensure_ascii=False)
 
 
 def interval(values: Values, draws: int = 2000) -> tuple[float, float]:

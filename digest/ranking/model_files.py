@@ -18,7 +18,7 @@ from digest.errors import SettingsError
 
 SETTING = "DIGEST_SEMANTIC_MODEL"
 WEIGHTS = ("model.onnx", "onnx/model_quantized.onnx", "onnx/model.onnx", "model.safetensors")
-"""The first that is there is taken: 8 bits are twice as fast as 32, and choose the same papers."""
+"""The first that is there is taken: 8 bits are three times as fast as 32, and rank as well."""
 TOKENIZER, CONFIG, POOLING = "tokenizer.json", "config.json", "1_Pooling/config.json"
 
 

@@ -4,7 +4,7 @@ A paper's *heat* is the logarithm of the upvotes that it can be expected to end 
 against the average of its field. Upvotes arrive fast and then ever more slowly: a rate measured between two readings
 goes on with a decay of `FADING` hours; where there is but one reading, the count is all that is known (a credit for
 youth, and the comments, were tried: they foretell nothing more). Counts are heavy-tailed, hence the logarithm.
-Measured in benchmarks/trending.py.
+Measured in benchmarks/trending.py; 36 hours of decay, a rate trusted too much, order papers worse than the count does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from digest.models import Candidate, Signal
 from digest.ranking.text import Floats
 
-FADING = 36.0
+FADING = 12.0
 """Hours after which upvotes come at 1/e of the rate."""
 HALF_LIFE = 72.0
 """Hours after which an expected upvote is worth half: what was hot on Monday is known by Thursday."""

@@ -30,7 +30,7 @@ from digest.store.engine import (
     parse,
     upgrade,
 )
-from digest.store.feedback import Feedback, Opinions
+from digest.store.feedback import Event, Feedback, Opinions
 from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
 from digest.store.lock import Held, Hold, hold
@@ -54,6 +54,7 @@ __all__ = [
     "Asked",
     "Beginning",
     "Claim",
+    "Event",
     "Held",
     "Hold",
     "Learned",

@@ -22,6 +22,16 @@ class Opinions:
     less: tuple[Paper, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a reader said of a paper, once."""
+
+    subscriber_id: int
+    paper_id: str
+    verb: str
+    at: datetime
+
+
 class Feedback:
     """The events of a database."""
 
@@ -38,8 +48,20 @@ class Feedback:
             connection.execute(schema.events.insert().values(values))
         return True
 
-    def opinions(self, subscriber_ids: Iterable[int]) -> dict[int, Opinions]:
-        """What each of these subscribers wants more and less of."""
+    def events(self, since: datetime) -> list[Event]:
+        """What readers said from *since* on, oldest first."""
+        e, p = schema.events.c, schema.papers.c
+        query = (
+            sa.select(e.subscriber_id, p.id, e.verb, e.at)
+            .join(schema.papers, p.no == e.paper_no)
+            .where(e.at >= since)
+            .order_by(e.at, e.id)
+        )
+        with self._database.reading() as connection:
+            return [Event(row.subscriber_id, row.id, row.verb, row.at) for row in connection.execute(query)]
+
+    def opinions(self, subscriber_ids: Iterable[int], until: datetime | None = None) -> dict[int, Opinions]:
+        """What each of these subscribers wants more and less of, or wanted before *until*."""
         e, p = schema.events.c, schema.papers.c
         query = (
             sa.select(e.subscriber_id, e.verb, p.id, p.data)
@@ -47,6 +69,8 @@ class Feedback:
             .where(e.subscriber_id.in_(sorted(set(subscriber_ids))), e.verb.in_(["more", "less", "none"]))
             .order_by(e.at, e.id)
         )
+        if until is not None:
+            query = query.where(e.at < until)
         latest: dict[int, dict[str, tuple[str, Any]]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
