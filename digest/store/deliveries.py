@@ -19,18 +19,14 @@ import sqlalchemy as sa
 from digest.models import Delivery, DeliveryState, Digest, Paper, SubscriberState
 from digest.store import codec, schema
 from digest.store.engine import Database
+from digest.store.marks import SUPPRESSED, mark
 from digest.store.outbox import (
-    BEGIN,
-    FINISH,
     LIFE,
-    SUPPRESSED,
     Beginning,
     Claim,
     Outcome,
-    begun,
     delivery_of,
     digest_of,
-    finished,
     memory_of,
     planned,
 )
@@ -186,15 +182,7 @@ class Deliveries:
         if not (beginnings or outcomes):
             return set()
         with self._database.writing() as connection:
-            if outcomes:
-                connection.execute(FINISH, [finished(outcome) | {"b_owner": owner} for outcome in outcomes])
-            if not beginnings:
-                return set()
-            connection.execute(BEGIN, [begun(beginning) | {"b_owner": owner} for beginning in beginnings])
-            d = schema.deliveries.c
-            ids = [b.id for b in beginnings]
-            began = sa.select(d.id).where(d.id.in_(ids), d.owner == owner, d.state == DeliveryState.IN_DATA.value)
-            return set(connection.scalars(began))
+            return mark(connection, beginnings, outcomes, owner)
 
     def recover(self, now: datetime, policy: Literal["resend", "hold"], *, alone: bool = False) -> int:
         """Turn bodies that nobody is sending any more into `unknown`, expire what is too old; returns the unknowns.

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from digest.models import Delivery, DeliveryState, Digest, Origin, Paper, Subscriber, SubscriberState
-from digest.store import codec, schema
+from digest.store import codec
 
 LIFE = timedelta(hours=20)
 """A digest older than this is superseded, not sent late."""
@@ -54,62 +52,6 @@ class Beginning:
     message_id: str
     until: datetime
     """When somebody else may take it for lost: a lease for the body and the answer to it."""
-
-
-_d, _s = schema.deliveries.c, schema.subscribers.c
-
-SUPPRESSED = sa.exists().where(schema.suppressions.c.token == _s.token)
-
-BEGIN = (
-    schema.deliveries.update()
-    .where(
-        _d.id == sa.bindparam("b_id"),
-        _d.owner == sa.bindparam("b_owner"),
-        _d.state == DeliveryState.CLAIMED.value,
-        sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value, ~SUPPRESSED),
-    )
-    .values(
-        state=DeliveryState.IN_DATA.value,
-        ready_at=sa.bindparam("b_until"),
-        sha256=sa.bindparam("b_sha"),
-        message_id=sa.bindparam("b_message_id"),
-    )
-)
-
-FINISH = (
-    schema.deliveries.update()
-    .where(_d.id == sa.bindparam("b_id"), _d.owner == sa.bindparam("b_owner"))
-    .values(
-        state=sa.bindparam("b_state"),
-        ready_at=sa.bindparam("b_ready"),
-        sent_at=sa.bindparam("b_sent"),
-        reply=sa.bindparam("b_reply"),
-        resends=_d.resends + sa.bindparam("b_resend"),
-        owner="",
-    )
-)
-
-
-def begun(beginning: Beginning) -> dict[str, Any]:
-    """For BEGIN, but for the owner."""
-    return {
-        "b_id": beginning.id,
-        "b_sha": beginning.sha256,
-        "b_message_id": beginning.message_id,
-        "b_until": beginning.until,
-    }
-
-
-def finished(outcome: Outcome) -> dict[str, Any]:
-    """For FINISH, but for the owner."""
-    return {
-        "b_id": outcome.id,
-        "b_state": outcome.state.value,
-        "b_ready": outcome.ready_at,
-        "b_sent": outcome.at if outcome.state == DeliveryState.SENT else None,
-        "b_reply": outcome.reply[:500],
-        "b_resend": int(outcome.state == DeliveryState.UNKNOWN and outcome.ready_at is not None),
-    }
 
 
 def memory_of(edition: Callable[[Paper], str]) -> Callable[[Paper], str]:
