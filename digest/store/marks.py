@@ -45,7 +45,9 @@ def mark(
         _write(connection, _FINISH, _OUTCOME, [_finished(outcome) for outcome in outcomes], owner)
     if not beginnings:
         return set()
-    _write(connection, _BEGIN, _BEGINNING, [_begun(beginning) for beginning in beginnings], owner)
+    result = _write(connection, _BEGIN, _BEGINNING, [_begun(beginning) for beginning in beginnings], owner)
+    if result.returns_rows:
+        return set(result.scalars())
     ids = [beginning.id for beginning in beginnings]
     began = sa.select(_d.id).where(_d.id.in_(ids), _d.owner == owner, _d.state == DeliveryState.IN_DATA.value)
     return set(connection.scalars(began))
@@ -112,22 +114,23 @@ def _together(kinds: Mapping[str, sa.types.TypeEngine[Any]]) -> Values:
     return dict(sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="mark").c)
 
 
-_BEGIN = {"sqlite": _begin(_one_by_one(_BEGINNING)), "postgresql": _begin(_together(_BEGINNING))}
+_BEGIN = {
+    "sqlite": _begin(_one_by_one(_BEGINNING)),
+    "postgresql": _begin(_together(_BEGINNING)).returning(_d.id),
+}
 _FINISH = {"sqlite": _finish(_one_by_one(_OUTCOME)), "postgresql": _finish(_together(_OUTCOME))}
 
 
 def _write(
     connection: sa.Connection,
-    statements: Mapping[str, sa.Update],
+    statements: Mapping[str, sa.Executable],
     kinds: Mapping[str, sa.types.TypeEngine[Any]],
     rows: Sequence[Mapping[str, Any]],
     owner: str,
-) -> None:
+) -> sa.CursorResult[Any]:
     dialect = connection.dialect.name
     if dialect == "postgresql":
         columns = {f"b_{name}": [row[name] for row in rows] for name in kinds}
-        connection.execute(statements[dialect], columns | {"b_owner": owner})
-    else:
-        connection.execute(
-            statements[dialect], [{f"b_{name}": row[name] for name in kinds} | {"b_owner": owner} for row in rows]
-        )
+        return connection.execute(statements[dialect], columns | {"b_owner": owner})
+    marks = [{f"b_{name}": row[name] for name in kinds} | {"b_owner": owner} for row in rows]
+    return connection.execute(statements[dialect], marks)
