@@ -31,7 +31,9 @@ def program(tmp_path: Path, relay: Sink) -> Iterator[Program]:
     with upstream.serve(date(2026, 2, 4)) as base:
         made = Program(tmp_path)
         made.roster(entries("ada@example.org", zone="UTC", papers=4))
-        made.set(sources="huggingface", huggingface_url=base, smtp_url=relay.url, public_url="https://digest.example.org")
+        made.set(
+            sources="huggingface", huggingface_url=base, smtp_url=relay.url, public_url="https://digest.example.org"
+        )
         yield made
 
 
