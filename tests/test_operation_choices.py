@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -10,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from digest import app
+from digest.models import WhenQuiet
 from digest.sample import upstream
+from digest.store.roster import parse
 from tests.program import Program, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
@@ -97,3 +103,20 @@ def test_a_paper_comes_once_more_if_the_reader_allows_it_and_never_a_third_time(
     said = [re.findall(r"was in your digest of Feb \d and is trending now", text) for text in texts]
     assert [len(each) for each in said] == ([0, 1, 1, 1] if again else [0] * len(texts)), "at most one a day"
     assert sum(times == 2 for times in counted.values()) == sum(map(len, said))
+
+
+def test_the_operator_can_say_both_by_command(program: Program) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "digest",
+        "subscribers",
+        "add",
+        "bo@example.org",
+        "--when-quiet",
+        "note",
+        "--again",
+    ]
+    subprocess.run(command, env=os.environ | program.environment(), check=True, capture_output=True)
+    [profile] = parse(app.export_people(program.settings)).profiles
+    assert (profile.when_quiet, profile.again) == (WhenQuiet.NOTE, True)
