@@ -24,11 +24,11 @@ from pydantic import (
     Field,
     ValidationError,
 )
-from yaml.constructor import ConstructorError
 
 from digest.errors import SettingsError, UsageError
 from digest.models import EVERY_DAY, WEEKDAYS, Interests, Profile, Schedule, Topic, WhenQuiet
 from digest.store.person import address, key_of
+from digest.store.yaml12 import Dumper, Loader, repeated_keys
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -174,39 +174,6 @@ class Roster:
     """Normalised address -> line of the entry, for messages."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.2 core scalars, and errors with their place."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """A value that does not fit its explicit tag (`!!int x`) is a mistake in the file."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError) as error:
-            raise ConstructorError(None, None, f"{node.value!r} does not fit its tag", node.start_mark) from error
-
-
-class _Dumper(yaml.SafeDumper):
-    """Puts in quotes what YAML 1.1 or 1.2 would not read as text."""
-
-
-def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """YAML 1.2: zeros before a decimal number mean nothing."""
-    text = str(loader.construct_scalar(node))
-    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-
-
-_Loader.yaml_implicit_resolvers = {}
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("int", r"^[-+]?[0-9]+$|^0o[0-7]+$|^0x[0-9a-fA-F]+$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+0123456789."),
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-):
-    for _kind in (_Loader, _Dumper):
-        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
-
-
 def read(path: Path) -> Roster:
     """The roster in the file at *path*.
 
@@ -238,9 +205,9 @@ def _readable(path: Path) -> Iterator[None]:
 def parse(text: str, name: str = "subscribers.yaml") -> Roster:
     """The roster in *text*; *name* is used in messages."""
     try:
-        tree = yaml.compose(text, Loader=_Loader)
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
-        problems = [*_repeated_keys(tree, name, set())]
+        tree = yaml.compose(text, Loader=Loader)
+        value = yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
+        problems = [*repeated_keys(tree, name, set())]
     except yaml.YAMLError as error:
         raise SettingsError(_syntax(name, error)) from error
     except RecursionError as error:
@@ -345,27 +312,6 @@ def _in_file_order(problem: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r":(\d+):(\d+): ", problem)[0])
 
 
-def _repeated_keys(node: Any, name: str, visited: set[int]) -> Iterator[str]:
-    """PyYAML keeps the last of two equal keys silently; YAML forbids them.
-
-    A node that aliases name again and again is looked at once.
-    """
-    if id(node) in visited:
-        return
-    visited.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                mark = key.start_mark
-                yield f"{name}:{mark.line + 1}:{mark.column + 1}: {key.value}: stands here for the second time"
-            seen.add(key.value)
-            yield from _repeated_keys(value, name, visited)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _repeated_keys(value, name, visited)
-
-
 def entry(values: dict[str, Any]) -> Profile:
     """The profile of one entry, given as values.
 
@@ -386,7 +332,7 @@ def _plainly(error: Any) -> str:
 def dump(profiles: Sequence[Profile]) -> str:
     """A roster file that says the same as *profiles*."""
     entries = [_entry(profile) for profile in profiles]
-    return yaml.dump({"subscribers": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump({"subscribers": entries}, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _entry(profile: Profile) -> dict[str, Any]:
