@@ -27,8 +27,13 @@ def test_the_next_envelope_leaves_behind_the_body_before_it_is_answered() -> Non
 
 def test_it_is_asked_for_while_the_relay_thinks_of_the_one_before() -> None:
     heard: list[bytes] = []
+
+    def upcoming() -> Message:
+        heard.extend(server.heard[0][1:])
+        return BO
+
     with peer([GREETING, EHLO, OK, OK, GO, "250 one", OK, OK, GO, "250 two"]) as server, a_transport(server) as line:
-        line.send(ADA, ready, lambda: (heard.extend(server.heard[0][1:]), BO)[1])
+        line.send(ADA, ready, upcoming)
         line.send(BO, ready)
     assert not any(each.startswith(b"From:") for each in heard)
 
