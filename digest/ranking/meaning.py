@@ -15,7 +15,7 @@ from digest.ranking.statistics import unit
 from digest.ranking.text import Floats
 from digest.ranking.vectors import Vectors
 
-SHARE, FEW_LIKES = 0.4, 0.3
+SHARE, FEW_LIKES = 0.4, 0.45
 """Of the embedding in the value of a facet; and how much more where all that is known is one liked paper."""
 USUAL = 0.1
 """Spread of the likeness of ordinary papers, leaned on where a day's papers are few."""
