@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.models import Interests, ReasonKind, Section, Topic
-from digest.ranking import Profile, Reader, choose, compile_reader, explain, learn, prepare
+from digest.ranking import Profile, Reader, Verdict, choose, compile_reader, explain, learn, prepare
 from tests.make import NOON, a_candidate, a_paper, interests
 from tests.ranking_days import SUBJECTS, day, pool
 
@@ -81,11 +81,20 @@ def test_a_heavier_topic_comes_first() -> None:
 
 def test_what_was_disliked_sinks() -> None:
     """A reader of owls who dislikes one kind of them gets the others first."""
-    papers = day(each=8)
+    papers = pool(day(each=8))
     plain = Reader(interests("barn owls"), papers=3)
-    first = choose(pool(papers), [plain])[0].picks[0].paper
-    soured = Reader(interests("barn owls"), papers=3, disliked=(first,))
-    assert choose(pool(papers), [soured])[0].picks[0].paper != first
+    first = choose(papers, [plain])[0].picks[0].paper
+    yesterday = a_paper(title=first.title, abstract=first.abstract)
+    soured = Reader(interests("barn owls"), papers=3, disliked=(yesterday,))
+    assert choose(papers, [soured])[0].picks[0].paper != first
+
+
+def test_a_paper_that_the_reader_named_is_no_news_to_them() -> None:
+    papers = pool(day())
+    named = choose(papers, [Reader(interests("barn owls"))])[0].picks[0].paper
+    for reader in (Reader(interests("barn owls"), liked=(named,)), Reader(interests("barn owls"), disliked=(named,))):
+        assert named not in [pick.paper for pick in choose(papers, [reader])[0].picks]
+        assert explain(papers, reader, named.id).verdict is Verdict.KNOWN
 
 
 def test_a_quiet_day_gives_a_short_digest() -> None:

@@ -46,6 +46,8 @@ class Verdict(enum.StrEnum):
     PICKED = "picked"
     MUTED = "muted"
     MUTED_AUTHOR = "muted author"
+    KNOWN = "liked or disliked already"
+    """The reader named it: they need not be told."""
     SEEN = "seen"
     BELOW_FLOOR = "below the floor"
     OUTRANKED = "outranked"
@@ -96,11 +98,12 @@ def _by_category(readers: Sequence[Reader], scores: Scores) -> NDArray[np.bool_]
 
 
 def apply_rules(pool: Pool, reader: Reader, allowed: NDArray[np.bool_], *, seen: bool = True) -> None:
-    """Strike out in *allowed* what the reader muted, and (unless *seen* is off) what they had already."""
+    """Strike out in *allowed* what the reader muted or named, and (unless *seen* is off) what they had already."""
     for phrase in reader.interests.muted:
         allowed &= ~pool.has_muted(phrase)
     for author in reader.interests.muted_authors:
         allowed[list(find(author, pool.authors))] = False
+    allowed[[pool.index[p.id] for p in (*reader.liked, *reader.disliked) if p.id in pool.index]] = False
     if seen and reader.seen:
         allowed[[pool.index[i] for i in pool.index.keys() & reader.seen.keys()]] = False
 

@@ -268,22 +268,29 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
 
 
 def _verdict(pool: Pool, reader: Reader, block: Ranked, number: int, chosen: Iterable[int]) -> tuple[Verdict, str]:
-    paper = pool.candidates[number].paper
     if number in chosen:
         return Verdict.PICKED, ""
+    if ruled_out := _ruled_out(pool, reader, number):
+        return ruled_out
+    if not block.eligible[0, number]:
+        return Verdict.BELOW_FLOOR, ""
+    alike = max(chosen, key=lambda n: pool.similarity[number, n], default=None)
+    twin = alike is not None and pool.similarity[number, alike] > 0.5
+    return Verdict.OUTRANKED, pool.candidates[alike].paper.title if twin and alike is not None else ""
+
+
+def _ruled_out(pool: Pool, reader: Reader, number: int) -> tuple[Verdict, str] | None:
+    """Which of the rules of `choose.apply_rules` struck the paper out."""
+    paper = pool.candidates[number].paper
     for phrase in reader.interests.muted:
         if pool.has_muted(phrase)[number]:
             return Verdict.MUTED, phrase
     for author in reader.interests.muted_authors:
         if number in find(author, pool.authors):
             return Verdict.MUTED_AUTHOR, author
-    if paper.id in reader.seen:
-        return Verdict.SEEN, reader.seen[paper.id].isoformat()
-    if not block.eligible[0, number]:
-        return Verdict.BELOW_FLOOR, ""
-    alike = max(chosen, key=lambda n: pool.similarity[number, n], default=None)
-    twin = alike is not None and pool.similarity[number, alike] > 0.5
-    return Verdict.OUTRANKED, pool.candidates[alike].paper.title if twin and alike is not None else ""
+    if paper.id in {named.id for named in (*reader.liked, *reader.disliked)}:
+        return Verdict.KNOWN, ""
+    return (Verdict.SEEN, reader.seen[paper.id].isoformat()) if paper.id in reader.seen else None
 
 
 def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Part, ...]:

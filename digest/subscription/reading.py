@@ -31,9 +31,8 @@ def preview(desk: Desk, profile: Profile, person: Subscriber | None = None) -> D
     reading = desk.days.today()
     reader = replace(person or _passer_by(profile), token="", profile=profile, last_issue=None)
     prepared = reading.readers([reader], WINDOW)[0]
-    # what was in a digest may be shown here once more, but not what they know because they named it themselves
-    named = {paper.id: desk.now.date() for paper in (*prepared.liked, *prepared.disliked)}
-    prepared = replace(prepared, seen=named, resurface=False)
+    # what was in a digest may be shown here once more
+    prepared = replace(prepared, seen={}, resurface=False)
     selection = ranking.choose(reading.pool(WINDOW), [prepared])[0]
     return _digest(reading, reader, local_day(profile.schedule, desk.now), selection)
 
