@@ -46,7 +46,7 @@ def crash(database: str, policy: str, readers: int, kills: int, seed: int) -> di
     """One campaign."""
     with ExitStack() as stack:
         home, environment = stack.enter_context(a_home(DAY))
-        kept = stack.enter_context(sink())
+        kept = stack.enter_context(sink(extensions=["PIPELINING"]))
         environment |= {
             "DIGEST_SMTP_URL": kept.url,
             "DIGEST_SMTP_CONNECTIONS": str(CONNECTIONS),
