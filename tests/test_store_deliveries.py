@@ -289,6 +289,14 @@ def test_a_body_goes_out_once_its_beginning_is_committed(store: Store) -> None:
     assert store.deliveries.oldest_ready() is None
 
 
+def test_a_beginning_whose_answer_was_lost_is_made_once_more(store: Store) -> None:
+    planned(store)
+    beginning = Beginning(claimed(store).id, "", "", NOON + HOUR)
+    assert store.deliveries.mark([beginning], [], ME) == {beginning.id}
+    assert store.deliveries.mark([beginning], [], ME) == {beginning.id}
+    assert store.deliveries.mark([beginning], [], "worker 2") == set()
+
+
 def test_another_workers_claim_is_not_begun(store: Store) -> None:
     planned(store)
     claim = claimed(store)
