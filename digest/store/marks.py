@@ -55,11 +55,11 @@ def mark(
 
 def _begin(mark: Values) -> sa.Update:
     # in_data too: should the database's answer be lost, the same mark is made once more
-    states = [DeliveryState.CLAIMED.value, DeliveryState.IN_DATA.value]
+    ours = sa.or_(_d.state == DeliveryState.CLAIMED.value, _d.state == DeliveryState.IN_DATA.value)
     active = sa.exists().where(_s.id == _d.subscriber_id, _s.state == SubscriberState.ACTIVE.value, ~SUPPRESSED)
     return (
         schema.deliveries.update()
-        .where(_d.id == mark["id"], _d.owner == sa.bindparam("b_owner"), _d.state.in_(states), active)
+        .where(_d.id == mark["id"], _d.owner == sa.bindparam("b_owner"), ours, active)
         .values(
             state=DeliveryState.IN_DATA.value,
             ready_at=mark["until"],
