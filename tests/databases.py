@@ -32,10 +32,27 @@ class PostgreSQL:
     """A running server; `fresh` makes databases with today's schema in a few hundredths of a second."""
 
     folder: Path
+    user: str | None
+    """Whose process it is; None: ours."""
+    options: tuple[str, ...]
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    @property
+    def socket(self) -> str:
+        """Where it listens, in the file system."""
+        return f"{self.folder}/.s.PGSQL.5432"
+
+    def start(self) -> None:
+        """Return when it serves."""
+        options = subprocess.list2cmdline(self.options)
+        _run(("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start"), self.folder, self.user)
+
+    def stop(self, mode: str) -> None:
+        """End it: "fast" rolls back and says goodbye, "immediate" is a crash, from which `start` recovers."""
+        _run(("pg_ctl", "-D", "data", "-m", mode, "-w", "stop"), self.folder, self.user)
 
     def migrate_template(self) -> None:
         self._run("CREATE DATABASE template")
@@ -70,14 +87,13 @@ def postgresql(*, durable: bool = False) -> Iterator[PostgreSQL]:
     try:
         initdb = ("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         _run(initdb, folder, user)
-        options = subprocess.list2cmdline(["-h", "", "-k", str(folder), *COMMON, *(() if durable else UNDURABLE)])
-        _run(("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start"), folder, user)
+        server = PostgreSQL(folder, user, ("-h", "", "-k", str(folder), *COMMON, *(() if durable else UNDURABLE)))
+        server.start()
         try:
-            server = PostgreSQL(folder)
             server.migrate_template()
             yield server
         finally:
-            _run(("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop"), folder, user)
+            server.stop("immediate")
     finally:
         shutil.rmtree(folder)
 
