@@ -6,6 +6,7 @@
 
 from digest.app.build import (
     clock_at,
+    database_url,
     desk,
     links,
     mailbox,
@@ -46,6 +47,7 @@ __all__ = [
     "allow_person",
     "clock_at",
     "copy_database",
+    "database_url",
     "desk",
     "digests",
     "export_people",

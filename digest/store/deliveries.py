@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from digest.models import Delivery, DeliveryState, Digest, Paper, SubscriberState
 from digest.store import codec, schema
-from digest.store.engine import Database
+from digest.store.engine import Database, patient
 from digest.store.outbox import (
     BEGIN,
     FINISH,
@@ -116,6 +116,7 @@ class Deliveries:
 
     # -- sending
 
+    @patient
     def claim(self, now: datetime, owner: str, limit: int, lease: timedelta = LEASE) -> list[Claim]:
         """Take at most *limit* deliveries that are ready, for as long as *lease*; the longest waiting first."""
         d = schema.deliveries.c
@@ -171,6 +172,7 @@ class Deliveries:
             known |= {row.id: codec.papers.load_json(row.data) for row in rows}
         return known
 
+    @patient
     def mark(self, beginnings: Sequence[Beginning], outcomes: Sequence[Outcome], owner: str) -> set[int]:
         """Commit, together, what many workers of one process have to say; the group makes durability cheap.
 
