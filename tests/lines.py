@@ -25,7 +25,11 @@ def unix(path: str) -> Far:
 
     def connect() -> socket.socket:
         far = socket.socket(socket.AF_UNIX)
-        far.connect(path)
+        try:
+            far.connect(path)
+        except OSError:
+            far.close()
+            raise
         return far
 
     return connect
@@ -72,10 +76,20 @@ class Line:
                 self._reset(far)
                 return
             self._ends |= {near, far}
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+        threading.Thread(target=self._connect, args=(near, far), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+    def _connect(self, near: socket.socket, far: socket.socket) -> None:
+        back = threading.Thread(target=self._carry, args=(far, near), daemon=True)
+        back.start()
+        self._carry(near, far)
+        back.join()
+        with self._lock:
+            self._ends -= {near, far}
+            near.close()
+            far.close()
+
+    @staticmethod
+    def _carry(source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 sink.sendall(data)

@@ -1,14 +1,12 @@
-"""Workers on one PostgreSQL, as processes: they share a send, one is killed in the middle, the clock ticks once."""
+"""Workers on one PostgreSQL, as processes: they share a send, lose one of them or more, and the clock ticks once."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,16 +16,15 @@ import pytest
 from digest import app
 from digest.cluster.looking import look
 from digest.cluster.worker import CONCURRENCY, conninfo
-from digest.sample import upstream
-from tests.databases import PostgreSQL
-from tests.program import Program, entries, mail
+from tests import clusters
+from tests.clusters import CONNECTIONS, DEATHS, addresses, suffer
+from tests.databases import PostgreSQL, postgresql
+from tests.program import Program, mail
 from tests.smtp_servers import Sink, sink
 
 pytestmark = pytest.mark.pg
 
 READERS = 300
-CONNECTIONS = 2
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -38,26 +35,19 @@ def relay() -> Iterator[Sink]:
 
 @pytest.fixture
 def program(tmp_path: Path, relay: Sink, postgres: PostgreSQL) -> Iterator[Program]:
-    """Everybody's hour was midnight, so that everybody is due whenever this runs."""
-    with upstream.serve(datetime.now(UTC).date()) as base, postgres.fresh() as url:
-        made = Program(tmp_path)
-        made.roster(entries(*(f"reader{n}@example.org" for n in range(READERS)), at='"00:00"', zone="UTC"))
-        made.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url)
-        made.set(database_url=url, smtp_connections=CONNECTIONS)
+    with clusters.a_program(postgres, relay, READERS, tmp_path) as made:
         yield made
 
 
-@contextmanager
-def worker(program: Program, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A `digest worker`; asked to stop in the end, if it still runs."""
-    environment = os.environ | program.environment() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "digest", "worker", *options]
-    with (program.home / "log").open("ab") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
+@pytest.fixture(scope="module")
+def durable() -> Iterator[PostgreSQL]:
+    """A server of our own, to be restarted, that keeps what it committed."""
+    with postgresql(durable=True) as server:
+        yield server
+
+
+def worker(program: Program, *options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return clusters.process(program, "worker", *options)
 
 
 def wait_until(fact: Callable[[], bool], program: Program, seconds: float = 120) -> None:
@@ -104,9 +94,17 @@ def test_a_killed_worker_costs_no_digest(program: Program, relay: Sink) -> None:
     assert left["sent"] + left["claimed"] + left["in_data"] == READERS
     app.run_once(program.settings, app.clock_at(datetime.now(UTC) + timedelta(minutes=31)))
     got = arrived(relay)
-    assert {recipient for recipient, _ in got} == {f"reader{n}@example.org" for n in range(READERS)}
+    assert {recipient for recipient, _ in got} == set(addresses(READERS))
     assert got.total() - READERS <= left["in_data"]
     assert rows(program, "SELECT count(*) FROM deliveries WHERE resends > 0") == [(left["in_data"],)]
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_death_in_the_middle_of_a_send_costs_no_digest(durable: PostgreSQL, death: str) -> None:
+    """And none is sent twice; what was on the wire of whoever died, or lost its relay, is left in doubt."""
+    toll = suffer(durable, death, "hold", READERS)
+    assert (toll.lost, toll.unsettled, toll.repeated) == (0, 0, 0), toll.states
+    assert toll.unknown <= (0 if "database" in death else CONNECTIONS), toll.states
 
 
 def test_a_killed_workers_jobs_are_done_by_another(program: Program, relay: Sink) -> None:
