@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any
 
 import psycopg
 
@@ -37,16 +39,22 @@ LEASES = timedelta(minutes=31)
 """After which every claim of the dead has run out, and every body of theirs."""
 QUIET = 5.0
 """Seconds without a mail after which those who are left have nothing more to do."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 PAUSE = 6.0
 """Seconds for which database or line are away."""
 
 
 @contextmanager
-def process(program: Program, *arguments: str, **other: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`digest *arguments*` with *other* settings; asked to stop in the end, if it still runs."""
+def process(
+    program: Program, *arguments: str, other: Mapping[str, str] = NOTHING, inside: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`digest *arguments*` with *other* settings; asked to stop in the end, if it still runs.
+
+    Its command comes behind that of *inside*, which puts it on another host.
+    """
     settings = {f"DIGEST_{name.upper()}": value for name, value in other.items()}
     environment = os.environ | program.environment() | settings | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "digest", *arguments]
+    command = [*inside, sys.executable, "-m", "digest", *arguments]
     with (program.home / "log").open("ab") as log, subprocess.Popen(command, env=environment, stderr=log) as started:
         try:
             yield started
@@ -103,11 +111,6 @@ class Cluster:
         self.server.stop(mode)
         time.sleep(PAUSE)
         self.server.start()
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        """From the database, past the program."""
-        with psycopg.connect(self.program.given["database_url"]) as connection:
-            return connection.execute(query.encode()).fetchall()
 
     def wait_until(self, fact: Callable[[], bool], seconds: float) -> None:
         """Or say what the processes logged."""
@@ -202,11 +205,21 @@ def suffer(server: PostgreSQL, death: str, policy: str, readers: int) -> Toll:
             for name in cluster.processes.keys() - cluster.dead:
                 cluster.processes[name].send_signal(signal.SIGTERM)
                 assert cluster.processes[name].wait(60) == 0, f"{name}: {(program.home / 'log').read_text()[-5000:]}"
-        _settle(program)
-        [(resent,)] = cluster.rows("SELECT coalesce(sum(resends), 0)::int FROM deliveries")
-        assert isinstance(resent, int)
-        states = {row["email"]: row["state"] for row in app.outbox(program.settings, readers + 1, None)}
-        return Toll(readers, _arrived(relay), states, resent, late, seconds)
+        return reckon(program, relay, readers, late, seconds)
+
+
+def reckon(program: Program, relay: Sink, readers: int, late: Counter[str], seconds: float) -> Toll:
+    """Let leases run out, send what waited for that, and count; no process runs any more."""
+    _settle(program)
+    [(resent,)] = rows(program, "SELECT coalesce(sum(resends), 0)::int FROM deliveries")
+    states = {row["email"]: row["state"] for row in app.outbox(program.settings, readers + 1, None)}
+    return Toll(readers, _arrived(relay), states, resent, late, seconds)
+
+
+def rows(program: Program, query: str) -> list[tuple[Any, ...]]:
+    """From the database, past the program."""
+    with psycopg.connect(program.given["database_url"]) as connection:
+        return connection.execute(query.encode()).fetchall()
 
 
 def _start(cluster: Cluster, running: ExitStack) -> None:
@@ -217,7 +230,7 @@ def _start(cluster: Cluster, running: ExitStack) -> None:
         "smtp_url": f"smtp://127.0.0.1:{cluster.to_relay.port}",
     }
     start = running.enter_context
-    cluster.processes["first"] = start(process(cluster.program, "worker", **over_lines))
+    cluster.processes["first"] = start(process(cluster.program, "worker", other=over_lines))
     cluster.processes["second"] = start(process(cluster.program, "worker"))
     cluster.processes["daemon"] = start(process(cluster.program, "serve"))
 
@@ -230,12 +243,12 @@ def _until_quiet(cluster: Cluster, readers: int) -> Counter[str]:
         nonlocal last, since
         if last != (last := len(cluster.relay.messages)):
             since = time.monotonic()
-        waiting = cluster.rows("SELECT count(*) FILTER (WHERE state = 'planned'), count(*) FROM deliveries")
+        waiting = rows(cluster.program, "SELECT count(*) FILTER (WHERE state = 'planned'), count(*) FROM deliveries")
         return waiting == [(0, readers)] and time.monotonic() - since > QUIET
 
     cluster.wait_until(quiet, 600)
-    left = cluster.rows("SELECT state, count(*) FROM deliveries WHERE ready_at IS NOT NULL GROUP BY 1")
-    return Counter({str(state): int(str(number)) for state, number in left})
+    left = rows(cluster.program, "SELECT state, count(*) FROM deliveries WHERE ready_at IS NOT NULL GROUP BY 1")
+    return Counter(dict(left))
 
 
 def _settle(program: Program) -> None:

@@ -17,7 +17,7 @@ from digest import app
 from digest.cluster.looking import look
 from digest.cluster.worker import CONCURRENCY, conninfo
 from tests import clusters
-from tests.clusters import CONNECTIONS, DEATHS, addresses, suffer
+from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
 from tests.databases import PostgreSQL, postgresql
 from tests.program import Program, mail
 from tests.smtp_servers import Sink, sink
@@ -63,11 +63,6 @@ def arrived(relay: Sink) -> Counter[tuple[str, str]]:
 
 def states(program: Program) -> Counter[str]:
     return Counter(row["state"] for row in app.outbox(program.settings, READERS + 1, None))
-
-
-def rows(program: Program, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(program.given["database_url"]) as connection:
-        return connection.execute(query.encode()).fetchall()
 
 
 def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Sink) -> None:
