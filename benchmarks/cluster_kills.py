@@ -16,8 +16,8 @@ dead have run out. Counted by recipient and Message-ID:
 * repeated  arrived more than once
 * unknown   in doubt, and left to the operator (`hold`)
 * resent    was in doubt, and was sent once more (`resend`)
-* late      waited for a lease or a retry when all others had left
-* seconds   from the death until all others had left
+* late      waited for a lease or a retry when those who were left had sent all others
+* seconds   from the death to the last mail before that
 
 Bar: 0 lost; 0 repeated under `hold`; under `resend` no more repeated than resent.
 """

@@ -38,7 +38,9 @@ CONNECTIONS = 4
 LEASES = timedelta(minutes=31)
 """After which every claim of the dead has run out, and every body of theirs."""
 QUIET = 5.0
-"""Seconds without a mail after which those who are left have nothing more to do."""
+"""Seconds without a mail after which those who are left have nothing more to do, if nothing is claimed any more."""
+SILENCE = 50.0
+"""The same where something is: a worker counts as dead after half a minute, and its claims come free soon after."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 PAUSE = 6.0
 """Seconds for which database or line are away."""
@@ -148,7 +150,7 @@ class Toll:
     late: Counter[str]
     """Digests that waited for a lease or a retry when all others had left, by state."""
     seconds: float
-    """From the death until all others had left."""
+    """From the death to the last mail before that."""
 
     @property
     def lost(self) -> int:
@@ -200,8 +202,7 @@ def suffer(server: PostgreSQL, death: str, policy: str, readers: int) -> Toll:
             cluster.wait_until(lambda: len(relay.messages) > readers // 4, 180)
             start = time.monotonic()
             DEATHS[death](cluster)
-            late = _until_quiet(cluster, readers)
-            seconds = time.monotonic() - start - QUIET
+            late, seconds = _until_quiet(cluster, readers, start)
             for name in cluster.processes.keys() - cluster.dead:
                 cluster.processes[name].send_signal(signal.SIGTERM)
                 assert cluster.processes[name].wait(60) == 0, f"{name}: {(program.home / 'log').read_text()[-5000:]}"
@@ -235,20 +236,26 @@ def _start(cluster: Cluster, running: ExitStack) -> None:
     cluster.processes["daemon"] = start(process(cluster.program, "serve"))
 
 
-def _until_quiet(cluster: Cluster, readers: int) -> Counter[str]:
-    """Wait until whoever is left has sent what can be sent now; what else is there, by state."""
-    last, since = -1, time.monotonic()
+def _until_quiet(cluster: Cluster, readers: int, start: float) -> tuple[Counter[str], float]:
+    """Wait until whoever is left has sent what can be sent now.
+
+    Returns:
+        What else there is, by state; and seconds from *start* to the last mail.
+    """
+    last, since = -1, start
+    query = "SELECT count(*), sum((state = 'planned')::int), sum((state = 'claimed')::int) FROM deliveries"
 
     def quiet() -> bool:
         nonlocal last, since
         if last != (last := len(cluster.relay.messages)):
             since = time.monotonic()
-        waiting = rows(cluster.program, "SELECT count(*) FILTER (WHERE state = 'planned'), count(*) FROM deliveries")
-        return waiting == [(0, readers)] and time.monotonic() - since > QUIET
+        [(all_, planned, claimed)] = rows(cluster.program, query)
+        patience = SILENCE if claimed else QUIET
+        return all_ == readers and not planned and time.monotonic() - since > patience
 
     cluster.wait_until(quiet, 600)
     left = rows(cluster.program, "SELECT state, count(*) FROM deliveries WHERE ready_at IS NOT NULL GROUP BY 1")
-    return Counter(dict(left))
+    return Counter(dict(left)), since - start
 
 
 def _settle(program: Program) -> None:
