@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections import Counter
@@ -9,13 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from digest import app
-from digest.cluster.looking import look
-from digest.cluster.worker import CONCURRENCY, conninfo
+from digest.cli import main
+from digest.cluster.worker import CONCURRENCY
 from digest.store.deliveries import LEASE
 from tests import clusters
 from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
@@ -66,6 +69,13 @@ def states(program: Program) -> Counter[str]:
     return Counter(row["state"] for row in app.outbox(program.settings, READERS + 1, None))
 
 
+def status(program: Program) -> dict[str, Any]:
+    """What `digest status` says of the cluster."""
+    said = CliRunner().invoke(main, ["status", "--json"], env=program.environment(), catch_exceptions=False)
+    cluster: dict[str, Any] = json.loads(said.stdout)["cluster"]
+    return cluster
+
+
 def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Sink) -> None:
     with worker(program) as one, worker(program) as other:
         wait_until(lambda: len(relay.messages) >= READERS, program)
@@ -75,6 +85,18 @@ def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Si
             assert process.wait(30) == 0
     assert set(arrived(relay).values()) == {1}
     assert app.status(program.settings)["deliveries"] == {"sent": READERS}
+
+
+def test_a_worker_that_is_told_to_stop_leaves_nothing_in_hand(program: Program, relay: Sink) -> None:
+    """Not the whole outbox is sent first: what is on the wire goes out, the rest is for others."""
+    with worker(program) as one:
+        wait_until(lambda: len(relay.messages) > READERS // 4, program)
+        one.terminate()
+        assert one.wait(30) == 0
+    left = states(program)
+    assert left["planned"] > 0
+    assert left["planned"] + left["sent"] == READERS
+    assert len(relay.messages) == left["sent"]
 
 
 def test_a_killed_worker_costs_no_digest(program: Program, relay: Sink) -> None:
@@ -111,8 +133,10 @@ def test_a_killed_workers_jobs_are_done_by_another(program: Program, relay: Sink
         one.kill()
     doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND task_name = 'deliver'"
     assert rows(program, doing) != [(0,)]
+    assert status(program)["queues"]["deliver"]["doing"] >= 1
     with psycopg.connect(program.given["database_url"]) as connection:  # as if half a minute had gone by
         connection.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '31 seconds'")
+    assert status(program)["dead_workers"] == len(CONCURRENCY)
     with worker(program):
         wait_until(lambda: rows(program, doing) == [(0,)], program)
 
@@ -127,10 +151,10 @@ def test_the_clock_ticks_once_for_three_workers(program: Program) -> None:
     with worker(program, "--processes", "3"):
         wait_until(lambda: bool(rows(program, "SELECT to_regclass('procrastinate_jobs')")[0][0]), program)
         wait_until(lambda: ticks()["recover"] >= 3 and ticks()["tick"] >= 1, program)
-        looked = look(conninfo(program.settings), "")
-        assert looked["workers"] == 3 * len(CONCURRENCY), looked
+        assert status(program)["workers"] == 3 * len(CONCURRENCY)
     assert {times for _, _, times in rows(program, fired)} == {1}
-    assert look(conninfo(program.settings), "")["workers"] == 0, "they said goodbye"
+    looked = status(program)
+    assert (looked["workers"], looked["dead_workers"]) == (0, 0), "they said goodbye"
 
 
 def test_workers_need_postgresql(program: Program, tmp_path: Path) -> None:
