@@ -23,7 +23,7 @@ from alembic.script import ScriptDirectory
 
 import digest.store
 from digest.errors import SettingsError
-from digest.models import Profile
+from digest.models import Listing, Profile
 from digest.store import JOURNAL, Store, open_store, schema
 from digest.store.engine import HEAD, is_current
 from tests.lines import Line, line, unix
@@ -216,7 +216,9 @@ def test_whoever_sends_waits_for_a_database_that_comes_back(cuttable: tuple[Stor
     store, way = cuttable
     store.subscribers.sync([Profile("ada@example.org")], NOON)
     [ada] = store.subscribers.everyone()
-    store.deliveries.plan([a_digest(subscriber=ada)], {})
+    issue = a_digest(subscriber=ada)
+    store.papers.add([Listing("arxiv", pick.paper, NOON) for pick in issue.picks], NOON)
+    store.deliveries.plan([issue], {})
     way.cut()
     with ThreadPoolExecutor(1) as pool:
         claiming = pool.submit(store.deliveries.claim, NOON, "worker 1", 10)
