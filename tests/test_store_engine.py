@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing import get_context
@@ -22,9 +23,10 @@ from alembic.script import ScriptDirectory
 
 import digest.store
 from digest.errors import SettingsError
-from digest.models import Profile
+from digest.models import Listing, Profile
 from digest.store import JOURNAL, Store, open_store, schema
 from digest.store.engine import HEAD, is_current
+from tests.lines import Line, line, unix
 from tests.make import NOON, a_digest, token_of
 
 if TYPE_CHECKING:
@@ -198,3 +200,48 @@ def test_a_folder_in_place_of_the_file_says_so(tmp_path: Path) -> None:
 def test_a_database_that_the_server_does_not_have_says_so(postgres: PostgreSQL) -> None:
     with pytest.raises(SettingsError, match=r'DIGEST_DATABASE_URL: .*"nowhere" does not exist'):
         open_store(postgres.url("nowhere"), token_of)
+
+
+@pytest.fixture
+def cuttable(postgres: PostgreSQL) -> Iterator[tuple[Store, Line]]:
+    """A store, and the line over which it reaches its database."""
+    with line(unix(postgres.socket)) as way, postgres.fresh() as direct:
+        name = direct.partition("@/")[2].partition("?")[0]
+        with closing(open_store(f"postgresql://postgres@127.0.0.1:{way.port}/{name}", token_of)) as opened:
+            yield opened, way
+
+
+@pytest.mark.pg
+def test_whoever_sends_waits_for_a_database_that_comes_back(cuttable: tuple[Store, Line]) -> None:
+    store, way = cuttable
+    store.subscribers.sync([Profile("ada@example.org")], NOON)
+    [ada] = store.subscribers.everyone()
+    issue = a_digest(subscriber=ada)
+    store.papers.add([Listing("arxiv", pick.paper, NOON) for pick in issue.picks], NOON)
+    store.deliveries.plan([issue], {})
+    way.cut()
+    with ThreadPoolExecutor(1) as pool:
+        claiming = pool.submit(store.deliveries.claim, NOON, "worker 1", 10)
+        time.sleep(0.5)
+        assert not claiming.done()
+        way.mend()
+        assert len(claiming.result(30)) == 1
+
+
+@pytest.mark.pg
+def test_nobody_waits_for_ever(cuttable: tuple[Store, Line], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, way = cuttable
+    monkeypatch.setattr("digest.store.engine.PATIENCE", 0.5)
+    way.cut()
+    with pytest.raises(sa.exc.OperationalError):
+        store.deliveries.claim(NOON, "worker 1", 10)
+
+
+@pytest.mark.pg
+def test_a_mistake_is_not_waited_for(postgres: PostgreSQL) -> None:
+    """Only a database that is away may come back."""
+    with postgres.fresh() as url, closing(open_store(url, token_of)) as store:
+        with store.database.writing() as connection:
+            connection.exec_driver_sql("DROP TABLE deliveries CASCADE")
+        with pytest.raises(sa.exc.ProgrammingError):
+            store.deliveries.claim(NOON, "worker 1", 10)

@@ -6,6 +6,7 @@
 
 from digest.app.build import (
     clock_at,
+    database_url,
     desk,
     links,
     mailbox,
@@ -34,7 +35,7 @@ from digest.app.changing import (
     upgrade,
 )
 from digest.app.looking import Preview, digests, outbox, picked, preview, status, why
-from digest.app.passes import Crew, alert, run_for, run_once, tell
+from digest.app.passes import Crew, afterwards, alert, run_for, run_once, tell
 from digest.ranking import Explanation
 
 __all__ = [
@@ -42,10 +43,12 @@ __all__ = [
     "Explanation",
     "Preview",
     "add_person",
+    "afterwards",
     "alert",
     "allow_person",
     "clock_at",
     "copy_database",
+    "database_url",
     "desk",
     "digests",
     "export_people",

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from digest import pipeline, zones
 from digest.compose import Links, Site, Writer, sentences, template_folder
 from digest.compose.words import words as words_of
@@ -27,7 +29,7 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import Store, open_store, rehearsal
+from digest.store import Store, open_store, parse, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
@@ -48,6 +50,15 @@ def clock_at(moment: datetime | None) -> Callable[[], datetime]:
 def links(settings: Settings, *, rehearse: bool = False) -> Links:
     """Signs and reads links. A rehearsal makes no key where there is none yet."""
     return Links(settings.public_url, signing_keys(settings, rehearse))
+
+
+def database_url(settings: Settings) -> sa.URL:
+    """The database, with its password and how soon to give a dead line up.
+
+    Raises:
+        SettingsError: it names no database that this program can use.
+    """
+    return parse(settings.resolved_database_url, settings.database_password)
 
 
 def store(settings: Settings) -> Store:

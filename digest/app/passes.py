@@ -20,7 +20,7 @@ from digest.app.build import (
 )
 from digest.delivery import connect
 from digest.errors import SourceError
-from digest.pipeline import Progress, Report, Worked, no_progress
+from digest.pipeline import Parts, Progress, Report, Worked, no_progress
 from digest.settings import Settings
 from digest.sources import Client, Limits
 from digest.sources.http import Traffic
@@ -78,12 +78,17 @@ def run_for(
             hands = partial(crew, parts.clock(), held) if crew else None
             report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
             if not parts.stop.is_set():
-                pipeline.alert(parts, pipeline.troubles(parts, report))
-                if pipeline.tidy(parts):
-                    rights.forget(parts)
+                afterwards(parts, report)
     if settings.ping_url and not report.failed:
         _ping(settings.ping_url, settings.contact)
     return report
+
+
+def afterwards(parts: Parts, report: Report) -> None:
+    """What ends a pass, on one machine or in a cluster: tell the operator what is wrong, and forget what is old."""
+    pipeline.alert(parts, pipeline.troubles(parts, report))
+    if pipeline.tidy(parts):
+        rights.forget(parts)
 
 
 def alert(settings: Settings, cause: str, text: str) -> None:

@@ -2,12 +2,14 @@
 
 Every minute `tick` runs once in the whole cluster: it takes over the roster, reads the sources when that is due, and
 cuts whoever is due into shares, a `plan` job each. Planned shares make lanes, `deliver` jobs that send what is in the
-outbox, whoever planned it: the ledger gives each delivery to one of them. `tidy` keeps the engine's own tables small.
+outbox, whoever planned it: the ledger gives each delivery to one of them. A tick ends as every pass does: the operator
+hears what is wrong, and once a day what is old is forgotten. `tidy` keeps the engine's own tables small.
 
 What Procrastinate leaves to its user:
 
 * a killed worker's jobs stay "doing" for ever unless somebody asks for them: `recover` does, under a queueing lock
-  only, because a lock would be held by its own dead run (procrastinate#307, #1408)
+  only, because a lock would be held by its own dead run (procrastinate#307, #1408). What such a lane had claimed in the
+  outbox comes free at the same time; its lease would make a morning's mail ten minutes late
 * the job that takes its place may wait already; then the dead one is closed instead
 * tasks are plain functions, which run in threads: one that blocked the event loop would stop the heartbeat, and the
   worker would be taken for dead
@@ -17,14 +19,16 @@ What Procrastinate leaves to its user:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
-from procrastinate.jobs import Status
+from procrastinate.jobs import Job, Status
 from procrastinate.tasks import Task
 
 from digest import app as program
@@ -62,9 +66,9 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
     options = {"password": settings.database_password} if settings.database_password else {}
     app = App(connector=PsycopgConnector(conninfo=conninfo, kwargs=options, min_size=1, max_size=6))
 
-    @app.task(name="deliver", queue=DELIVER)
-    def deliver(lane: int) -> None:
-        delivered = pipeline.deliver(parts())
+    @app.task(name="deliver", queue=DELIVER, pass_context=True)
+    def deliver(context: JobContext, lane: int) -> None:
+        delivered = pipeline.deliver(replace(parts(), owner=parts().owner + _run(context.job)))
         if delivered.states:
             log.info("lane", lane=lane, stopped=delivered.stopped, **{s.value: n for s, n in delivered.states.items()})
 
@@ -84,7 +88,7 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
     def tick(timestamp: int) -> None:  # noqa: ARG001 - the state of the database says what is due, not the moment
         now = parts().clock()
         report = Report(now)
-        pipeline.refresh(parts(), program.roster(settings), report)
+        pipeline.refresh(parts(), program.roster(settings, check=False), report)
         due = parts().store.subscribers.count_due(now)
         shares = min(MOST_SHARES, -(-due // SHARE))
         for number in range(shares):
@@ -93,6 +97,7 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
         if waiting and waiting <= now:
             fill_lanes()
         pipeline.remember(parts(), report)
+        program.afterwards(parts(), report)
         if not report.idle:
             log.info("tick", summary=report.line(), due=due, shares=shares)
 
@@ -102,6 +107,7 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
         manager = context.app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
             log.warning("a worker died", job=job.task_name, arguments=job.task_kwargs)
+            await asyncio.to_thread(parts().store.deliveries.release, _run(job), parts().clock())
             try:
                 await manager.retry_job(job)
             except ConnectorException:  # the same work waits in the queue already
@@ -113,6 +119,11 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
         await context.app.job_manager.delete_old_jobs(KEPT_HOURS, include_failed=True)
 
     return app
+
+
+def _run(job: Job) -> str:
+    """The end of the owner's name while *job* is done: each attempt at it has its own."""
+    return f" job {job.id}.{job.attempts}"
 
 
 def _defer(task: Task[Any, Any, Any], lock: str, **arguments: int) -> None:

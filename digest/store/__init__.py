@@ -78,6 +78,7 @@ __all__ = [
     "hold",
     "key_of",
     "open_store",
+    "parse",
     "rehearsal",
     "upgrade",
 ]

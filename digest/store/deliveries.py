@@ -3,7 +3,8 @@
 Planning inserts a row under `UNIQUE (subscriber_id, issue)` and may be repeated. Sending is two-phase: a worker
 *claims* a row with a lease, commits `in_data` before the first byte of the body, and marks the outcome. A claim whose
 lease ran out is simply claimed again; an `in_data` row whose lease ran out becomes `unknown`: perhaps delivered. Every
-mark is fenced by the owner of the claim, so that a worker that lost its lease changes nothing.
+mark is fenced by the owner of the claim, so that a worker that lost its lease changes nothing. Nor does it get back
+what it lost: one of its connections may still have that in hand, and the fence knows owners, not connections.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from digest.models import Delivery, DeliveryState, Digest, Paper, SubscriberState
 from digest.store import codec, schema
-from digest.store.engine import Database
+from digest.store.engine import Database, patient
 from digest.store.marks import SUPPRESSED, mark
 from digest.store.outbox import (
     LIFE,
@@ -33,6 +34,9 @@ from digest.store.outbox import (
 
 LEASE = timedelta(minutes=10)
 """How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
+
+LOST = "lost by "
+"""Before the owner of a claim that was taken away; the next claim overwrites it."""
 
 RECEIVED = (
     DeliveryState.SENT,
@@ -112,12 +116,13 @@ class Deliveries:
 
     # -- sending
 
+    @patient
     def claim(self, now: datetime, owner: str, limit: int, lease: timedelta = LEASE) -> list[Claim]:
         """Take at most *limit* deliveries that are ready, for as long as *lease*; the longest waiting first."""
         d = schema.deliveries.c
         ready = (
             sa.select(d.id)
-            .where(d.ready_at <= now, d.state != DeliveryState.IN_DATA.value)
+            .where(d.ready_at <= now, d.state != DeliveryState.IN_DATA.value, d.owner.not_in([owner, LOST + owner]))
             .order_by(d.ready_at, d.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -167,6 +172,7 @@ class Deliveries:
             known |= {row.id: codec.papers.load_json(row.data) for row in rows}
         return known
 
+    @patient
     def mark(self, beginnings: Sequence[Beginning], outcomes: Sequence[Outcome], owner: str) -> set[int]:
         """Commit, together, what many workers of one process have to say; the group makes durability cheap.
 
@@ -215,6 +221,19 @@ class Deliveries:
             state = sa.case((d.resends > 0, unknown), else_=DeliveryState.EXPIRED.value)
             connection.execute(update.where(old).values(state=state, ready_at=None))
         return lost
+
+    def release(self, run: str, now: datetime) -> int:
+        """Let others have at once what owners whose name ends in *run* had claimed; returns how many.
+
+        They seem to be dead. If they live after all, the fence keeps them from what is no longer theirs. A body on its
+        way keeps its lease: only time tells whether somebody is still sending it.
+        """
+        d = schema.deliveries.c
+        claimed = sa.and_(d.ready_at.is_not(None), d.state == DeliveryState.CLAIMED.value)
+        theirs = sa.and_(d.owner.endswith(run, autoescape=True), sa.not_(d.owner.startswith(LOST)))
+        free = {"state": DeliveryState.PLANNED.value, "ready_at": now, "owner": sa.literal(LOST) + d.owner}
+        with self._database.writing() as connection:
+            return connection.execute(schema.deliveries.update().where(claimed, theirs).values(free)).rowcount
 
     def settle(self, ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
         """The operator's word on deliveries: PLANNED sends again what ended badly; SENT and FAILED settle unknowns."""

@@ -3,26 +3,53 @@
 SQLite runs with `synchronous=FULL` (a lost "sent" mark is a second mail) and with WAL only from 3.51.3 on: earlier
 versions can corrupt a WAL file when two connections write and checkpoint at the same instant (sqlite.org/wal.html,
 "the WAL-reset bug"). Writers take the lock when they begin, so that they wait instead of failing half way.
+
+A PostgreSQL may restart, or its network be cut. Whoever holds mail in hand then waits for it (`patient`), and notices a
+line that is dead without a word (`LINE`).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.errors import SettingsError
+
+log = structlog.get_logger(__name__)
 
 HEAD = "0005"
 """The newest revision in migrations/versions."""
 
 WHERE = "DIGEST_DATABASE_URL"
 """Where the operator mends what is wrong with the database."""
+
+LINE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""For libpq: after half a minute without a sign of life a connection is lost, instead of after two hours."""
+
+PATIENCE = 300.0
+"""Seconds for a database to come back: more than a restart or a failover takes, and half of a claim's lease."""
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts; the first comes after a tenth of one."""
+
+_P = ParamSpec("_P")
+_Self = TypeVar("_Self")
+_Result = TypeVar("_Result")
 
 JOURNAL = "WAL" if sqlite3.sqlite_version_info >= (3, 51, 3) else "TRUNCATE"
 
@@ -58,6 +85,37 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def patient(
+    method: Callable[Concatenate[_Self, _P], _Result],
+) -> Callable[Concatenate[_Self, _P], _Result]:
+    """Repeat *method* while the server is away; for a transaction that does no harm when it is done twice.
+
+    A connection that is lost at the commit does not tell whether that came about.
+    """
+
+    @wraps(method)
+    def until_back(self: _Self, /, *args: _P.args, **kwargs: _P.kwargs) -> _Result:
+        deadline, pause = time.monotonic() + PATIENCE, 0.1
+        while True:
+            try:
+                return method(self, *args, **kwargs)
+            except sa.exc.DBAPIError as error:
+                if not _is_away(error) or time.monotonic() > deadline:
+                    raise
+                log.warning("the database is away", waiting_to=method.__name__, reason=str(error.orig).strip())
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    return until_back
+
+
+def _is_away(error: sa.exc.DBAPIError) -> bool:
+    """Whether a connection was lost, or could not be made: such an error of psycopg has no SQLSTATE; or class 57P."""
+    state: str | None = getattr(error.orig, "sqlstate", "")
+    refused = isinstance(error, sa.exc.OperationalError) and (state is None or state.startswith("57P"))
+    return refused or error.connection_invalidated
 
 
 def connect(url: str, password: str = "") -> Database:
@@ -110,7 +168,8 @@ def parse(url: str, password: str = "") -> sa.URL:
         raise SettingsError(f"{WHERE}: {error}") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg", password=password or None)
+        line = {name: value for name, value in LINE.items() if name not in parsed.query}
+        return parsed.set(drivername="postgresql+psycopg", password=password or None).update_query_dict(line)
     if backend != "sqlite":
         raise SettingsError(f"{WHERE}: {backend} is neither sqlite nor postgresql")
     if parsed.host:

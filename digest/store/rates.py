@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from digest.store import schema
-from digest.store.engine import Database
+from digest.store.engine import Database, patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Rates:
         except _Full as error:
             return error.pace
 
+    @patient
     def _all(self, paces: Sequence[Pace]) -> list[float]:
         with self._database.writing() as connection:
             # in one order for everybody, so that nobody waits in a circle
