@@ -13,7 +13,7 @@ demo: .venv/ready  ## the main job on this machine, nothing configured: papers -
 	$(BIN)/digest demo
 
 test: .venv/ready  ## all tests; those that need Chromium, PostgreSQL or recordings are skipped where these are absent
-	$(BIN)/pytest -q -n auto
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -q -n auto  # a process a core; threads of each would only wait for one another
 
 check: .venv/ready  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
