@@ -8,6 +8,7 @@ minutes between them do nothing.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,9 +126,9 @@ def made(parts: Parts) -> dict[str, dict[date, Issue]]:
     found: dict[str, dict[date, Issue]] = defaultdict(dict)
     with parts.store.database.reading() as connection:
         for row in connection.execute(sa.select(schema.deliveries)):
-            content = codec.contents.load_json(row.content)
-            since = date.fromisoformat(content.since) if content.since else None
-            found[people[row.subscriber_id]][row.issue] = Issue(row.planned_at, tuple(codec.unpack(row.papers)), since)
+            since = json.loads(row.content.split(b"\n")[1]).get("since")
+            day = date.fromisoformat(since) if since else None
+            found[people[row.subscriber_id]][row.issue] = Issue(row.planned_at, tuple(codec.unpack(row.papers)), day)
     return found
 
 

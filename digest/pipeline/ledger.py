@@ -1,14 +1,18 @@
 """One thread that commits for all connections of a process.
 
 A connection must know that `in_data` is durable before the first body byte goes out, and a commit to disk costs
-milliseconds. So marks are gathered and committed together: while one commit is on its way, the next group forms.
+milliseconds, and about one of CPU. So marks are gathered and committed together: while one commit is on its way, the
+next group forms, and a small one waits a little for the connections that are nearly there.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from digest.store import Beginning, Outcome, Store
@@ -18,8 +22,11 @@ if TYPE_CHECKING:
 
 
 LINGER = 0.02
-"""Seconds. What a crash leaves unknown stays at most what the connections had in hand: each begins its next message in
-the same commit that ends the one before."""
+"""Seconds that outcomes wait for a beginning. What a crash leaves unknown stays at most what the connections had in
+hand: each begins its next message in the same commit that ends the one before."""
+
+COMPANY = 0.005
+"""Seconds that a beginning waits for those of other connections, until half of them are in."""
 
 _Mark = tuple[Beginning, "Future[bool]"] | Outcome
 
@@ -35,6 +42,8 @@ class Ledger:
         self._store, self._owner = store, owner
         self._marks: queue.SimpleQueue[_Mark | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
+        self._lock = threading.Lock()
+        self._connections = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def __enter__(self) -> Ledger:
@@ -48,6 +57,19 @@ class Ledger:
         self._thread.join()
         if self._failure and error is None:
             raise self._failure
+
+    @contextmanager
+    def connection(self) -> Iterator[None]:
+        """As long as a connection is at work: whose marks are worth waiting for."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._connections += change
 
     def begin(self, beginning: Beginning) -> None:
         """Return once it is durable that this body is about to go out.
@@ -76,15 +98,23 @@ class Ledger:
             self._commit([m for m in group if m is not None])
 
     def _gather(self) -> list[_Mark | None]:
-        """What there is; outcomes alone wait a little for a beginning, which most often follows at once."""
+        """What there is, and what is worth waiting for."""
         group = [self._marks.get()]
-        patience = LINGER
-        while not self._marks.empty() or (patience and all(isinstance(mark, Outcome) for mark in group)):
+        since = monotonic()
+        while True:
             try:
-                group.append(self._marks.get(timeout=patience))
+                group.append(self._marks.get(timeout=max(self._patience(group) + since - monotonic(), 0)))
             except queue.Empty:
-                patience = 0.0
-        return group
+                return group
+
+    def _patience(self, group: list[_Mark | None]) -> float:
+        """Seconds that *group* may wait from its first mark on."""
+        if None in group:
+            return 0.0
+        beginnings = sum(isinstance(mark, tuple) for mark in group)
+        if not beginnings:
+            return LINGER
+        return COMPANY if 2 * beginnings < self._connections else 0.0
 
     def _commit(self, group: list[_Mark]) -> None:
         beginnings = [mark for mark in group if isinstance(mark, tuple)]

@@ -37,6 +37,8 @@ COMMON = 0.1
 """A word that more than so many of the papers have explains nothing, unless the reader typed it."""
 MEANING = "(likeness in meaning)"
 """Stands among the words for what the embedding added to, or took from, their sum."""
+PICKS = 20_000
+"""Picks remembered, about 1 KB each."""
 LEAST = 0.05
 """A reason that adds less than this share of the score is left unsaid."""
 
@@ -91,11 +93,26 @@ class Explanation:
 
 
 def pick(turn: Turn, choice: Choice) -> Pick:
-    """The pick for *choice*, with its reasons."""
+    """The pick for *choice*, with its reasons; one object for all readers to whom it is the same."""
+    number, section = choice.number, choice.section
+    score = round(float(turn.block.scores.total[turn.row, number]), 4)
+    facet = _winner(turn, number)
+    if not _shared(turn, facet, number):
+        return _pick(turn, choice, score)
+    key = number, section, score, id(facet)
+    found = turn.pool.picks.get(key)
+    if found is None:
+        if len(turn.pool.picks) >= PICKS:
+            turn.pool.picks.clear()
+        turn.pool.picks[key] = found = facet, _pick(turn, choice, score)
+    return found[1]
+
+
+def _pick(turn: Turn, choice: Choice, score: float) -> Pick:
     candidate = turn.pool.candidates[choice.number]
     return Pick(
         paper=candidate.paper,
-        score=round(float(turn.block.scores.total[turn.row, choice.number]), 4),
+        score=score,
         section=choice.section,
         reasons=reasons(turn, choice.number, choice.section),
         listed_at=candidate.listed_at,
@@ -104,12 +121,25 @@ def pick(turn: Turn, choice: Choice) -> Pick:
     )
 
 
+def _winner(turn: Turn, number: int) -> Facet | None:
+    """The interest that a paper counts by; None where it suits none."""
+    scores, row = turn.block.scores, turn.row
+    best = int(scores.winner[row, number])
+    return turn.profile.facets[best] if best >= 0 and scores.relevance[row, number] > 0 else None
+
+
+def _shared(turn: Turn, facet: Facet | None, number: int) -> bool:
+    """Whether score and *facet* say all that the reasons speak of: nothing of this reader's own list or past."""
+    scores, row = turn.block.scores, turn.row
+    own = scores.author[row, number] or scores.category[row, number] > 0 or (facet is not None and facet.likes.size)
+    return not (own or turn.pool.candidates[number].paper.id in turn.reader.seen)
+
+
 def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     """What raised the score, strongest first; each value is the share of all that raised it."""
     pool, reader, scores, row = turn.pool, turn.reader, turn.block.scores, turn.row
     found: list[tuple[float, Reason]] = []
-    if section is not Section.TRENDING and scores.relevance[row, number] > 0 and scores.winner[row, number] >= 0:
-        facet = turn.profile.facets[scores.winner[row, number]]
+    if section is not Section.TRENDING and (facet := _winner(turn, number)):
         weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
         found += [(weight * r.value, r) for r in _interest_reasons(turn, facet, number)]
     if scores.author[row, number]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from digest.models import Candidate
+from digest.models import Candidate, Pick, Section
+from digest.ranking.facets import Facet
 from digest.ranking.meaning import Meanings
 from digest.ranking.muting import Plain
 from digest.ranking.names import Name, bylines
@@ -60,6 +61,8 @@ class Pool:
     """A cache: what `written` found. Readers get the same few papers."""
     words: dict[int, Mapping[int, tuple[float, tuple[Wording, ...]]]] = field(default_factory=dict, repr=False)
     """A cache: what `worded` found."""
+    picks: dict[tuple[int, Section, float, int], tuple[Facet | None, Pick]] = field(default_factory=dict, repr=False)
+    """A cache: picks by candidate, section, score and the `id` of the facet that won, which lives as long."""
 
     def __len__(self) -> int:
         return len(self.candidates)

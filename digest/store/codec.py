@@ -6,13 +6,11 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from digest.models import Interests, Paper, Pick, Profile, Reason, Section, Signal, SourceStatus
+from digest.models import Interests, Paper, Profile
 
 T = TypeVar("T")
 
@@ -40,51 +38,9 @@ class Codec(Generic[T]):
         return self._adapter.validate_json(data)
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """Stands for a paper as it was when it was picked."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A pick, with the edition of its paper in place of the paper."""
-
-    paper: Edition
-    score: float
-    section: Section
-    reasons: tuple[Reason, ...]
-    listed_at: datetime
-    sources: tuple[str, ...]
-    signal: Signal | None = None
-
-    @classmethod
-    def of(cls, pick: Pick, edition: str) -> Kept:
-        """*pick* without its paper."""
-        return cls(Edition(edition), pick.score, pick.section, pick.reasons, pick.listed_at, pick.sources, pick.signal)
-
-    def pick(self, paper: Paper) -> Pick:
-        """The pick again; *paper* is the edition."""
-        return Pick(paper, self.score, self.section, self.reasons, self.listed_at, self.sources, self.signal)
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a delivery stores of its digest: all that decides the bytes of the message."""
-
-    profile: Profile
-    """As it was at planning, without the lists of liked papers."""
-    picks: tuple[Kept, ...]
-    considered: int
-    sources: tuple[SourceStatus, ...]
-    since: str = ""
-
-
 papers: Codec[Paper] = Codec(Paper)
 interests: Codec[Interests] = Codec(Interests)
 profiles: Codec[Profile] = Codec(Profile)
-contents: Codec[Content] = Codec(Content)
 
 
 def edition(paper: Paper) -> str:

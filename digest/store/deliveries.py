@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from digest.models import Delivery, DeliveryState, Digest, Paper, SubscriberState
 from digest.store import codec, schema
+from digest.store.calendar import advance
+from digest.store.content import Contents, Memory
 from digest.store.engine import Database, patient
 from digest.store.marks import SUPPRESSED, mark
 from digest.store.outbox import (
@@ -28,9 +31,9 @@ from digest.store.outbox import (
     Outcome,
     delivery_of,
     digest_of,
-    memory_of,
     planned,
 )
+from digest.store.together import insert
 
 LEASE = timedelta(minutes=10)
 """How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
@@ -49,8 +52,14 @@ RECEIVED = (
 """Their papers count as seen by the reader; those of a digest that never left do not."""
 
 
-EDITIONS = 2_000
+EDITIONS = 4_000
 """Papers in memory, about 4 KB each."""
+
+_CLAIMED = [
+    schema.deliveries.c[name]
+    for name in ("id", "subscriber_id", "issue", "planned_at", "attempts", "resends", "sha256", "content")
+]
+"""The columns of a claim."""
 
 
 class Deliveries:
@@ -58,7 +67,8 @@ class Deliveries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._read: dict[str, Paper] = {}
+        self._contents = Contents()
+        self._papers: Memory[str, Paper] = Memory(EDITIONS)
 
     # -- planning
 
@@ -69,23 +79,18 @@ class Deliveries:
         in the order of their keys, so that two planners wait for each other and never in a circle.
         """
         with self._database.writing() as connection:
-            edition = memory_of(codec.edition)
-            numbers = self._freeze(connection, digests, edition)
+            numbers = self._freeze(connection, digests)
             ordered = sorted(digests, key=lambda d: (d.subscriber.id, d.issue))
-            rows = [planned(digest, numbers, edition) for digest in ordered]
-            new = 0
-            if rows:
-                insert = self._database.insert(schema.deliveries).on_conflict_do_nothing()
-                new = len(connection.execute(insert.returning(schema.deliveries.c.id), rows).all())
-            issues = {digest.subscriber.id: digest.issue for digest in digests}
-            self._advance(connection, due, issues)
+            new = insert(
+                connection, schema.deliveries, [planned(digest, numbers, self._contents) for digest in ordered]
+            )
+            advance(connection, due, {digest.subscriber.id: digest.issue for digest in digests})
         return new
 
-    def _freeze(
-        self, connection: sa.Connection, digests: Sequence[Digest], edition: Callable[[Paper], str]
-    ) -> dict[str, int]:
+    def _freeze(self, connection: sa.Connection, digests: Sequence[Digest]) -> dict[str, int]:
         """Keep the picked papers as they are now; returns paper id -> number."""
-        papers = {edition(pick.paper): pick.paper for digest in digests for pick in digest.picks}
+        picked = {id(pick.paper): pick.paper for digest in digests for pick in digest.picks}
+        papers = {self._contents.edition(paper): paper for paper in picked.values()}
         p = schema.papers.c
         numbers: dict[str, int] = {}
         ids = sorted({paper.id for paper in papers.values()})
@@ -96,23 +101,8 @@ class Deliveries:
             {"id": id_, "paper_no": numbers[paper.id], "data": codec.papers.dump_json(paper)}
             for id_, paper in sorted(papers.items())
         ]
-        if values:
-            connection.execute(self._database.insert(schema.editions).on_conflict_do_nothing(), values)
+        insert(connection, schema.editions, values)
         return numbers
-
-    def _advance(self, connection: sa.Connection, due: Mapping[int, datetime], issues: Mapping[int, date]) -> None:
-        s = schema.subscribers
-        rows = [{"b_id": i, "b_due": moment, "b_issue": issues.get(i)} for i, moment in sorted(due.items())]
-        if rows:
-            connection.execute(
-                s.update()
-                .where(s.c.id == sa.bindparam("b_id"), s.c.next_due_at.is_not(None))
-                .values(
-                    next_due_at=sa.bindparam("b_due"),
-                    last_issue=sa.func.coalesce(sa.bindparam("b_issue", type_=sa.Date), s.c.last_issue),
-                ),
-                rows,
-            )
 
     # -- sending
 
@@ -133,7 +123,7 @@ class Deliveries:
             schema.deliveries.update()
             .where(d.id.in_(sa.select(ready.c.id)))
             .values(state=DeliveryState.CLAIMED.value, owner=owner, ready_at=now + lease, attempts=d.attempts + 1)
-            .returning(schema.deliveries)
+            .returning(*_CLAIMED)
         )
         with self._database.writing() as connection:
             rows = [dict(row) for row in connection.execute(take).mappings()]
@@ -144,32 +134,30 @@ class Deliveries:
         columns = (s.id, s.token, s.state, s.origin, SUPPRESSED.label("suppressed"))
         query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
         people = {row.id: row for row in connection.execute(query)}
-        content = {row["id"]: codec.contents.load_json(row["content"]) for row in rows}
-        papers = self._editions(connection, (kept.paper.id for c in content.values() for kept in c.picks))
+        found = partial(self._editions, connection)
+        contents = self._contents.read([row["content"] for row in rows], found)
         return [
             Claim(
                 id=row["id"],
-                digest=digest_of(row, content[row["id"]], people[row["subscriber_id"]], papers),
-                allowed=people[row["subscriber_id"]].state == SubscriberState.ACTIVE,
-                suppressed=people[row["subscriber_id"]].suppressed,
+                digest=digest_of(row, content, person := people[row["subscriber_id"]]),
+                allowed=person.state == SubscriberState.ACTIVE,
+                suppressed=person.suppressed,
                 attempts=row["attempts"],
                 resends=row["resends"],
                 sha256=row["sha256"],
             )
-            for row in rows
+            for row, content in zip(rows, contents, strict=True)
         ]
 
     def _editions(self, connection: sa.Connection, ids: Iterable[str]) -> Mapping[str, Paper]:
         """Papers by edition; what was read stays in memory, for an edition never changes and its readers are many."""
         e = schema.editions.c
-        wanted = set(ids)
-        if len(self._read) > EDITIONS:
-            self._read = {}
-        known = self._read
-        missing = sorted(wanted - known.keys())
+        known = {id_: paper for id_ in ids if (paper := self._papers.get(id_))}
+        missing = sorted(set(ids) - known.keys())
         for start in range(0, len(missing), 500):
             rows = connection.execute(sa.select(e.id, e.data).where(e.id.in_(missing[start : start + 500])))
-            known |= {row.id: codec.papers.load_json(row.data) for row in rows}
+            for row in rows:
+                self._papers[row.id] = known[row.id] = codec.papers.load_json(row.data)
         return known
 
     @patient

@@ -26,7 +26,7 @@ from digest.errors import SettingsError
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in migrations/versions."""
 
 WHERE = "DIGEST_DATABASE_URL"

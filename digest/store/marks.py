@@ -1,32 +1,31 @@
 """The two marks of the outbox: a body is about to go out, and how an attempt ended.
 
-Many at once, because a commit is dear and the connections of a process are many. SQLite takes a prepared statement for
-each; in PostgreSQL one statement takes all of them as arrays, at a third of the price.
+Many at once, because a commit is dear and the connections of a process are many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from digest.models import DeliveryState, SubscriberState
 from digest.store import schema
 from digest.store.outbox import Beginning, Outcome
+from digest.store.together import Kinds, Values, all_at_once, as_json, one_by_one, parameters
 
 _d, _s = schema.deliveries.c, schema.subscribers.c
 
 SUPPRESSED = sa.exists().where(schema.suppressions.c.token == _s.token)
 
-_BEGINNING: Mapping[str, sa.types.TypeEngine[Any]] = {
+_BEGINNING: Kinds = {
     "id": sa.BigInteger(),
     "until": schema.Moment(),
     "sha256": sa.Text(),
     "message_id": sa.Text(),
 }
-_OUTCOME: Mapping[str, sa.types.TypeEngine[Any]] = {
+_OUTCOME: Kinds = {
     "id": sa.BigInteger(),
     "state": sa.Text(),
     "ready_at": schema.Moment(),
@@ -34,20 +33,21 @@ _OUTCOME: Mapping[str, sa.types.TypeEngine[Any]] = {
     "reply": sa.Text(),
     "resend": sa.Integer(),
 }
-Values = Mapping[str, sa.ColumnElement[Any]]
 
 
 def mark(
     connection: sa.Connection, beginnings: Sequence[Beginning], outcomes: Sequence[Outcome], owner: str
 ) -> set[int]:
     """Write all of them; returns the ids of those *beginnings* that may go on."""
-    if outcomes:
-        _write(connection, _FINISH, _OUTCOME, [_finished(outcome) for outcome in outcomes], owner)
-    if not beginnings:
+    begun, finished = [_begun(beginning) for beginning in beginnings], [_finished(outcome) for outcome in outcomes]
+    if connection.dialect.name == "postgresql":
+        marks = {"begun": as_json(begun), "finished": as_json(finished), "b_owner": owner}
+        return set(connection.scalars(_TOGETHER, marks))
+    if finished:
+        connection.execute(_FINISH, parameters(finished, b_owner=owner))
+    if not begun:
         return set()
-    result = _write(connection, _BEGIN, _BEGINNING, [_begun(beginning) for beginning in beginnings], owner)
-    if result.returns_rows:
-        return set(result.scalars())
+    connection.execute(_BEGIN, parameters(begun, b_owner=owner))
     ids = [beginning.id for beginning in beginnings]
     began = sa.select(_d.id).where(_d.id.in_(ids), _d.owner == owner, _d.state == DeliveryState.IN_DATA.value)
     return set(connection.scalars(began))
@@ -104,33 +104,7 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _one_by_one(kinds: Mapping[str, sa.types.TypeEngine[Any]]) -> Values:
-    return {name: sa.bindparam(f"b_{name}", type_=kind) for name, kind in kinds.items()}
-
-
-def _together(kinds: Mapping[str, sa.types.TypeEngine[Any]]) -> Values:
-    arrays = [sa.bindparam(f"b_{name}", type_=ARRAY(kind)) for name, kind in kinds.items()]
-    columns = [sa.column(name, kind) for name, kind in kinds.items()]
-    return dict(sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="mark").c)
-
-
-_BEGIN = {
-    "sqlite": _begin(_one_by_one(_BEGINNING)),
-    "postgresql": _begin(_together(_BEGINNING)).returning(_d.id),
-}
-_FINISH = {"sqlite": _finish(_one_by_one(_OUTCOME)), "postgresql": _finish(_together(_OUTCOME))}
-
-
-def _write(
-    connection: sa.Connection,
-    statements: Mapping[str, sa.Executable],
-    kinds: Mapping[str, sa.types.TypeEngine[Any]],
-    rows: Sequence[Mapping[str, Any]],
-    owner: str,
-) -> sa.CursorResult[Any]:
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        columns = {f"b_{name}": [row[name] for row in rows] for name in kinds}
-        return connection.execute(statements[dialect], columns | {"b_owner": owner})
-    marks = [{f"b_{name}": row[name] for name in kinds} | {"b_owner": owner} for row in rows]
-    return connection.execute(statements[dialect], marks)
+_BEGIN, _FINISH = _begin(one_by_one(_BEGINNING)), _finish(one_by_one(_OUTCOME))
+_BEGAN = _begin(all_at_once("begun", _BEGINNING)).returning(_d.id).cte("began")
+# both are done, for different rows, whatever is selected of them
+_TOGETHER = sa.select(_BEGAN.c.id).add_cte(_finish(all_at_once("finished", _OUTCOME)).cte("ended"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from digest.models import Delivery, DeliveryState, Digest, Origin, Paper, Subscriber, SubscriberState
+from digest.models import Delivery, DeliveryState, Digest, Origin, Subscriber, SubscriberState
 from digest.store import codec
+from digest.store.content import Content, Contents
 
 LIFE = timedelta(hours=20)
 """A digest older than this is superseded, not sent late."""
@@ -54,29 +55,9 @@ class Beginning:
     """When somebody else may take it for lost: a lease for the body and the answer to it."""
 
 
-def memory_of(edition: Callable[[Paper], str]) -> Callable[[Paper], str]:
-    """*edition*, asked once for each paper object, which the digests of a block share; it costs 25 microseconds."""
-    known: dict[int, tuple[Paper, str]] = {}  # holds the paper too, so that its id() is nobody else's
-
-    def remembered(paper: Paper) -> str:
-        if id(paper) not in known:
-            known[id(paper)] = paper, edition(paper)
-        return known[id(paper)][1]
-
-    return remembered
-
-
-def planned(digest: Digest, numbers: Mapping[str, int], edition: Callable[[Paper], str]) -> dict[str, Any]:
+def planned(digest: Digest, numbers: Mapping[str, int], contents: Contents) -> dict[str, Any]:
     """The row of a digest that was just chosen."""
     state = DeliveryState.PLANNED if digest.worth_mailing else DeliveryState.EMPTY
-    interests = replace(digest.subscriber.interests, liked=(), disliked=())
-    content = codec.Content(
-        profile=replace(digest.subscriber.profile, interests=interests),
-        picks=tuple(codec.Kept.of(pick, edition(pick.paper)) for pick in digest.picks),
-        considered=digest.considered,
-        sources=digest.sources,
-        since=digest.since.isoformat() if digest.since else "",
-    )
     return {
         "subscriber_id": digest.subscriber.id,
         "issue": digest.issue,
@@ -84,23 +65,23 @@ def planned(digest: Digest, numbers: Mapping[str, int], edition: Callable[[Paper
         "planned_at": digest.planned_at,
         "expires_at": digest.planned_at + LIFE,
         "ready_at": digest.planned_at if digest.worth_mailing else None,
-        "papers": codec.pack(numbers[pick.paper.id] for pick in digest.picks),
-        "content": codec.contents.dump_json(content),
+        "papers": codec.pack([numbers[pick.paper.id] for pick in digest.picks]),
+        "content": contents.write(digest),
     }
 
 
-def digest_of(row: Mapping[str, Any], content: codec.Content, person: Any, papers: Mapping[str, Paper]) -> Digest:
-    """The digest of a row again; *person* is a row of its subscriber, *papers* are editions by id."""
+def digest_of(row: Mapping[str, Any], content: Content, person: Any) -> Digest:
+    """The digest of a row again; *person* is a row of its subscriber."""
     return Digest(
         subscriber=Subscriber(
             person.id, person.token, content.profile, SubscriberState(person.state), Origin(person.origin)
         ),
         issue=row["issue"],
         planned_at=row["planned_at"],
-        picks=tuple(kept.pick(papers[kept.paper.id]) for kept in content.picks),
-        considered=content.considered,
-        sources=content.sources,
-        since=date.fromisoformat(content.since) if content.since else None,
+        picks=content.picks,
+        considered=content.day.considered,
+        sources=content.day.sources,
+        since=content.day.since,
     )
 
 

@@ -13,6 +13,7 @@ from digest.due import next_due
 from digest.errors import UsageError
 from digest.models import Origin, Paper, Profile, Subscriber, SubscriberState
 from digest.store import codec, schema
+from digest.store.calendar import advance
 from digest.store.engine import Database
 from digest.store.person import key_of, profile_of, rows_of, subscriber_of, values_of
 
@@ -191,13 +192,8 @@ class Subscribers:
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
         """Set when the next issue is due, without an issue now; not of those who left meanwhile."""
-        if due:
-            s = schema.subscribers.c
-            mine = sa.and_(s.id == sa.bindparam("b_id"), s.next_due_at.is_not(None))
-            update = schema.subscribers.update().where(mine)
-            rows = [{"b_id": subscriber_id, "next_due_at": moment} for subscriber_id, moment in due.items()]
-            with self._database.writing() as connection:
-                connection.execute(update, rows)
+        with self._database.writing() as connection:
+            advance(connection, due, {})
 
     def everyone(self, block: int = 1000) -> Iterator[Subscriber]:
         """All of them in the order of their ids, read in blocks."""

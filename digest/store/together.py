@@ -1,0 +1,81 @@
+"""Many rows in one statement.
+
+PostgreSQL takes all of them as one parameter, a JSON text: a parameter for each value would cost more than all else,
+because the driver looks for each in the statement, and converts each by itself. SQLite, in the same process, takes a
+prepared statement for each row.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest.store.schema import Packed
+
+Rows = Sequence[Mapping[str, Any]]
+Kinds = Mapping[str, sa.types.TypeEngine[Any]]
+"""Column -> type."""
+Values = Mapping[str, sa.ColumnElement[Any]]
+"""Column -> what stands for its value in a statement."""
+ROWS = "rows"
+"""The parameter of `insert`."""
+
+
+def one_by_one(kinds: Kinds) -> Values:
+    """A parameter for each value: `b_` and its name."""
+    return {name: sa.bindparam(f"b_{name}", type_=kind) for name, kind in kinds.items()}
+
+
+def parameters(rows: Iterable[Mapping[str, Any]], **others: Any) -> list[dict[str, Any]]:
+    """What a statement with `one_by_one` takes, with the same *others* for each row."""
+    return [{f"b_{name}": value for name, value in row.items()} | others for row in rows]
+
+
+def all_at_once(parameter: str, kinds: Kinds) -> Values:
+    """The rows of a JSON text, in their order."""
+    binary = {name for name, kind in kinds.items() if isinstance(kind, sa.LargeBinary | Packed)}
+    columns = [sa.column(name, sa.Text() if name in binary else kind) for name, kind in kinds.items()]
+    text = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
+    rows = sa.func.json_to_recordset(text).table_valued(*columns).render_derived(name=parameter, with_types=True)
+    return {name: sa.func.decode(rows.c[name], "base64") if name in binary else rows.c[name] for name in kinds}
+
+
+def as_json(rows: Rows) -> str:
+    """The text that `all_at_once` takes."""
+    return json.dumps(rows, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, date):  # or a datetime, with its offset
+        return value.isoformat()
+    raise TypeError(f"no column holds {value!r}")
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> int:
+    """Insert those of *rows* that are new, in their order; all have the same columns. Returns how many those are."""
+    if not rows:
+        return 0
+    counting = {"preserve_rowcount": True}
+    if connection.dialect.name != "postgresql":
+        statement: sa.Insert = sqlite.insert(table).on_conflict_do_nothing()
+        return connection.execute(statement, rows, execution_options=counting).rowcount
+    kinds: Kinds = {name: table.c[name].type for name in rows[0]}
+    values = all_at_once(ROWS, kinds)
+    statement = postgresql.insert(table).from_select([*kinds], sa.select(*values.values())).on_conflict_do_nothing()
+    text = as_json(_packed(rows, kinds, connection.dialect))
+    return connection.execute(statement, {ROWS: text}, execution_options=counting).rowcount
+
+
+def _packed(rows: Rows, kinds: Kinds, dialect: sa.Dialect) -> Rows:
+    packed = {name: kind for name, kind in kinds.items() if isinstance(kind, Packed)}
+    if not packed:
+        return rows
+    return [{**row, **{n: kind.process_bind_param(row[n], dialect) for n, kind in packed.items()}} for row in rows]
