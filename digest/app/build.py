@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import os
 import secrets
@@ -33,6 +34,9 @@ from digest.store import Store, open_store, parse, rehearsal
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
+YOUNG = 20_000
+"""Objects made before the collector looks for circles among them: a pass makes millions, and none in a circle. With
+the usual 700, a fifth of choosing is looking."""
 PATIENCE = 40
 """Texts that a page has time to embed: what one reader typed and likes, not the papers of a day."""
 
@@ -149,6 +153,7 @@ def opened(
     With *patience*, the semantic model embeds at most so many texts at once, and keeps none of them.
     """
     zones.use_newest()
+    gc.set_threshold(YOUNG)
     with ExitStack() as stack:
         model = semantic(settings, keep=not rehearse and patience is None, most=patience)
         token_of = token_maker(signing_keys(settings, rehearse))

@@ -12,10 +12,12 @@ import smtplib
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from digest.delivery.relay import Relay, Tls, is_loopback
 from digest.delivery.replies import Phase, classify, one_line
@@ -41,10 +43,14 @@ class Timeouts:
     """The answer to QUIT, on which nothing depends."""
 
 
+_Found = TypeVar("_Found")
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _LONGEST_LINE = 4096
 """RFC 5321, section 4.5.3.1.5, allows 512; some servers explain themselves at more length."""
 _MOST_LINES = 100
+_TICK = 1.0
+"""Seconds after which a blocked call looks at the clock. To tell the socket of each deadline costs two system calls a
+line, and a turn of all other threads."""
 
 
 class Session(smtplib.SMTP):
@@ -57,6 +63,7 @@ class Session(smtplib.SMTP):
     def __init__(self, relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.patience = timeouts.greeting
         """Seconds for the next write or reply as a whole."""
+        self._tick = min(_TICK, *astuple(timeouts))
         self._buffer = bytearray()
         self._implicit = context if relay.tls is Tls.IMPLICIT else None
         super().__init__(relay.host, relay.port, hello, timeouts.connect)
@@ -66,18 +73,16 @@ class Session(smtplib.SMTP):
         plain = socket.create_connection((host, port), timeout)
         # The end of the envelope must not wait for the acknowledgement of its beginning.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._implicit.wrap_socket(plain, server_hostname=host) if self._implicit else plain
+        ready = self._implicit.wrap_socket(plain, server_hostname=host) if self._implicit else plain
+        ready.settimeout(self._tick)
+        return ready
 
     def send(self, s: object) -> None:
         """Write all of *s* within `patience`."""
-        data = s.encode(self.command_encoding) if isinstance(s, str) else s
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("not connected")
-        try:
-            self.sock.settimeout(self.patience)
-            self.sock.sendall(data)  # type: ignore[arg-type]  # smtplib's own signature is as loose as this
-        except OSError as error:
-            raise self._useless(f"connection lost: {error}") from error
+        data = memoryview(s.encode(self.command_encoding) if isinstance(s, str) else s)  # type: ignore[arg-type]
+        deadline = monotonic() + self.patience
+        while data:
+            data = data[self._in_time(deadline, partial(_send, data)) :]
 
     def getreply(self) -> tuple[int, bytes]:
         """The next reply, whole: its code, and its lines joined by newlines."""
@@ -104,28 +109,52 @@ class Session(smtplib.SMTP):
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LONGEST_LINE:
                 raise self._useless("answered without end")
-            self._buffer += self._receive(deadline - monotonic())
+            self._buffer += self._receive(deadline)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line.removesuffix(b"\r")
 
-    def _receive(self, seconds: float) -> bytes:
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("not connected")
-        try:
-            self.sock.settimeout(max(seconds, 0.001))
-            chunk = self.sock.recv(4096)
-        except TimeoutError as error:
-            raise self._useless(f"no answer within {self.patience:g} seconds") from error
-        except OSError as error:
-            raise self._useless(f"connection lost: {error}") from error
+    def _receive(self, deadline: float) -> bytes:
+        chunk = self._in_time(deadline, _receive)
         if not chunk:
             raise self._useless("connection closed by the server")
-        return bytes(chunk)
+        return chunk
+
+    def _in_time(self, deadline: float, call: Callable[[socket.socket], _Found]) -> _Found:
+        """What *call* returns, which is made again after each tick until the *deadline*."""
+        while self.sock is not None:
+            if monotonic() >= deadline:
+                raise self._useless(f"no answer within {self.patience:g} seconds")
+            try:
+                return call(self.sock)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise self._useless(f"connection lost: {error}") from error
+        raise smtplib.SMTPServerDisconnected("not connected")
+
+    def secure(self, context: ssl.SSLContext) -> tuple[int, bytes]:
+        """STARTTLS; the handshake is the socket's own affair, and has the whole of the time."""
+        self._set_timeout(self.patience)
+        answer = self.starttls(context=context)
+        self._set_timeout(self._tick)
+        return answer
+
+    def _set_timeout(self, seconds: float) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
 
     def _useless(self, why: str) -> smtplib.SMTPServerDisconnected:
         self.close()
         return smtplib.SMTPServerDisconnected(why)
+
+
+def _send(data: memoryview, sock: socket.socket) -> int:
+    return sock.send(data)
+
+
+def _receive(sock: socket.socket) -> bytes:
+    return sock.recv(4096)
 
 
 def verifying_context() -> ssl.SSLContext:
@@ -205,7 +234,7 @@ def _starts_tls(session: Session, relay: Relay) -> bool:
 
 def _secure(session: Session, relay: Relay, context: ssl.SSLContext) -> None:
     with faults(Phase.TLS, relay):
-        code, text = session.starttls(context=context if relay.tls is Tls.REQUIRED else _encrypting_context())
+        code, text = session.secure(context if relay.tls is Tls.REQUIRED else _encrypting_context())
         if code != 220:
             raise smtplib.SMTPResponseException(code, text)
     if session.unread:

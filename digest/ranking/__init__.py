@@ -79,8 +79,7 @@ def select(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile] | 
         results = ranked(pool, block, compiled)
         for row, (reader, profile) in enumerate(zip(block, compiled, strict=True)):
             turn = Turn(pool, reader, profile, results, row)
-            picks = tuple(_explain.pick(turn, choice) for choice in choices(turn))
-            yield Selection(picks, considered=len(pool), matched=results.matched(row))
+            yield Selection(_explain.picks(turn, choices(turn)), considered=len(pool), matched=results.matched(row))
 
 
 def explain(pool: Pool, reader: Reader, paper_id: str, profile: Profile | None = None) -> Explanation:

@@ -92,23 +92,33 @@ class Explanation:
     reasons: tuple[Reason, ...] = ()
 
 
-def pick(turn: Turn, choice: Choice) -> Pick:
-    """The pick for *choice*, with its reasons; one object for all readers to whom it is the same."""
-    number, section = choice.number, choice.section
-    score = round(float(turn.block.scores.total[turn.row, number]), 4)
-    facet = _winner(turn, number)
-    if not _shared(turn, facet, number):
-        return _pick(turn, choice, score)
-    key = number, section, score, id(facet)
-    found = turn.pool.picks.get(key)
-    if found is None:
-        if len(turn.pool.picks) >= PICKS:
-            turn.pool.picks.clear()
-        turn.pool.picks[key] = found = facet, _pick(turn, choice, score)
-    return found[1]
+def picks(turn: Turn, chosen: Sequence[Choice]) -> tuple[Pick, ...]:
+    """The picks for what was *chosen*, with their reasons; equal ones of several readers are one object.
+
+    Score and winning facet say all that the reasons speak of, but for what is this reader's own: their list of authors
+    and categories, the papers they liked and those they had.
+    """
+    scores, row, numbers = turn.block.scores, turn.row, [choice.number for choice in chosen]
+    totals = scores.total[row, numbers].astype(float).round(4).tolist()
+    own = (scores.author[row, numbers] | (scores.category[row, numbers] > 0)).tolist()
+    return tuple(
+        _own(turn, choice, score)
+        if is_own or _is_own(turn, choice.number, facet)
+        else _shared(turn, choice, score, facet)
+        for choice, score, is_own, facet in zip(chosen, totals, own, _winners(turn, numbers), strict=True)
+    )
 
 
-def _pick(turn: Turn, choice: Choice, score: float) -> Pick:
+def _shared(turn: Turn, choice: Choice, score: float, facet: Facet | None) -> Pick:
+    known, key = turn.pool.picks, (choice.number, choice.section, score, id(facet))
+    if key not in known:
+        if len(known) >= PICKS:
+            known.clear()
+        known[key] = facet, _own(turn, choice, score)
+    return known[key][1]
+
+
+def _own(turn: Turn, choice: Choice, score: float) -> Pick:
     candidate = turn.pool.candidates[choice.number]
     return Pick(
         paper=candidate.paper,
@@ -121,25 +131,24 @@ def _pick(turn: Turn, choice: Choice, score: float) -> Pick:
     )
 
 
-def _winner(turn: Turn, number: int) -> Facet | None:
-    """The interest that a paper counts by; None where it suits none."""
-    scores, row = turn.block.scores, turn.row
-    best = int(scores.winner[row, number])
-    return turn.profile.facets[best] if best >= 0 and scores.relevance[row, number] > 0 else None
+def _is_own(turn: Turn, number: int, facet: Facet | None) -> bool:
+    """Whether *facet* speaks of the reader's liked papers, or the paper was sent to them before."""
+    return bool(facet and facet.likes.size) or turn.pool.candidates[number].paper.id in turn.reader.seen
 
 
-def _shared(turn: Turn, facet: Facet | None, number: int) -> bool:
-    """Whether score and *facet* say all that the reasons speak of: nothing of this reader's own list or past."""
-    scores, row = turn.block.scores, turn.row
-    own = scores.author[row, number] or scores.category[row, number] > 0 or (facet is not None and facet.likes.size)
-    return not (own or turn.pool.candidates[number].paper.id in turn.reader.seen)
+def _winners(turn: Turn, numbers: list[int]) -> list[Facet | None]:
+    """The interest that each paper counts by; None where it suits none."""
+    scores, row, facets = turn.block.scores, turn.row, turn.profile.facets
+    suits = (scores.relevance[row, numbers] > 0).tolist()
+    best = scores.winner[row, numbers].tolist()
+    return [facets[b] if s and b >= 0 else None for s, b in zip(suits, best, strict=True)]
 
 
 def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     """What raised the score, strongest first; each value is the share of all that raised it."""
     pool, reader, scores, row = turn.pool, turn.reader, turn.block.scores, turn.row
     found: list[tuple[float, Reason]] = []
-    if section is not Section.TRENDING and (facet := _winner(turn, number)):
+    if section is not Section.TRENDING and (facet := _winners(turn, [number])[0]):
         weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
         found += [(weight * r.value, r) for r in _interest_reasons(turn, facet, number)]
     if scores.author[row, number]:

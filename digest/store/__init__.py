@@ -201,3 +201,8 @@ class _OneTransaction(Database):
     def writing(self, alone_in: sa.Table | None = None) -> Iterator[sa.Connection]:  # noqa: ARG002 - hinders nobody
         with self._connection.begin_nested():
             yield self._connection
+
+    @contextmanager
+    def stating(self) -> Iterator[sa.Connection]:
+        with self.writing() as connection:
+            yield connection

@@ -126,25 +126,24 @@ class Deliveries:
             .returning(*_CLAIMED)
         )
         with self._database.writing() as connection:
-            rows = [dict(row) for row in connection.execute(take).mappings()]
-            return sorted(self._claims(connection, rows), key=lambda claim: claim.id)
+            return sorted(self._claims(connection, connection.execute(take).all()), key=lambda claim: claim.id)
 
-    def _claims(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
+    def _claims(self, connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Claim]:
         s = schema.subscribers.c
         columns = (s.id, s.token, s.state, s.origin, SUPPRESSED.label("suppressed"))
-        query = sa.select(*columns).where(s.id.in_({row["subscriber_id"] for row in rows}))
-        people = {row.id: row for row in connection.execute(query)}
+        query = sa.select(*columns).where(s.id.in_({row.subscriber_id for row in rows}))
+        people = {row.id: row for row in connection.execute(query).all()}
         found = partial(self._editions, connection)
-        contents = self._contents.read([row["content"] for row in rows], found)
+        contents = self._contents.read([row.content for row in rows], found)
         return [
             Claim(
-                id=row["id"],
-                digest=digest_of(row, content, person := people[row["subscriber_id"]]),
+                id=row.id,
+                digest=digest_of(row, content, person := people[row.subscriber_id]),
                 allowed=person.state == SubscriberState.ACTIVE,
                 suppressed=person.suppressed,
-                attempts=row["attempts"],
-                resends=row["resends"],
-                sha256=row["sha256"],
+                attempts=row.attempts,
+                resends=row.resends,
+                sha256=row.sha256,
             )
             for row, content in zip(rows, contents, strict=True)
         ]
@@ -175,7 +174,7 @@ class Deliveries:
         """
         if not (beginnings or outcomes):
             return set()
-        with self._database.writing() as connection:
+        with self._database.stating() as connection:
             return mark(connection, beginnings, outcomes, owner)
 
     def recover(self, now: datetime, policy: Literal["resend", "hold"], *, alone: bool = False) -> int:
@@ -311,11 +310,11 @@ class Deliveries:
         d = schema.deliveries.c
         query = sa.select(schema.deliveries).where(d.subscriber_id == subscriber_id, d.issue == issue)
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(query).first()
             if row is None:
                 return None
-            claims = self._claims(connection, [dict(row)]) if row["content"] is not None else []
-            return delivery_of(dict(row)), claims[0].digest if claims else None
+            claims = self._claims(connection, [row]) if row.content is not None else []
+            return delivery_of(dict(row._mapping)), claims[0].digest if claims else None
 
     def counts(self, since: date | None = None) -> dict[str, int]:
         """How many are in each state, of all issues or of those from *since* on."""

@@ -60,6 +60,9 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
+        self._hasty: sa.Engine | None = None
+        if self.dialect == "postgresql":
+            self._hasty = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT", pool_use_lifo=True)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -78,6 +81,19 @@ class Database:
                 connection.exec_driver_sql(f"LOCK TABLE {alone_in.name} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
 
+    @contextmanager
+    def stating(self) -> Iterator[sa.Connection]:
+        """For one statement that is a transaction by itself; in PostgreSQL one round trip instead of four.
+
+        Nobody has asked the connection before whether it is alive still: see `patient`.
+        """
+        if self._hasty is None:
+            with self.writing() as connection:
+                yield connection
+        else:
+            with self._hasty.connect() as connection:
+                yield connection
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows `on_conflict_do_…` in this database's dialect."""
         return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
@@ -85,6 +101,8 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+        if self._hasty is not None:
+            self._hasty.dispose()
 
 
 def patient(
@@ -186,7 +204,7 @@ def create_engine(url: str, password: str = "") -> sa.Engine:
     parsed = parse(url, password)
     if parsed.get_backend_name() == "postgresql":
         try:
-            return sa.create_engine(parsed, pool_pre_ping=True)
+            return sa.create_engine(parsed, pool_pre_ping=True, pool_use_lifo=True)
         except ModuleNotFoundError as error:
             raise SettingsError(f"{WHERE}: PostgreSQL needs the extra: pip install 'digest[cluster]'") from error
     if parsed.database and parsed.database != ":memory:":

@@ -70,14 +70,14 @@ def planned(digest: Digest, numbers: Mapping[str, int], contents: Contents) -> d
     }
 
 
-def digest_of(row: Mapping[str, Any], content: Content, person: Any) -> Digest:
-    """The digest of a row again; *person* is a row of its subscriber."""
+def digest_of(row: Any, content: Content, person: Any) -> Digest:
+    """The digest of a row again; *person* is the row of its subscriber."""
     return Digest(
         subscriber=Subscriber(
             person.id, person.token, content.profile, SubscriberState(person.state), Origin(person.origin)
         ),
-        issue=row["issue"],
-        planned_at=row["planned_at"],
+        issue=row.issue,
+        planned_at=row.planned_at,
         picks=content.picks,
         considered=content.day.considered,
         sources=content.day.sources,
