@@ -204,6 +204,12 @@ def greeting(digest: Digest, w: Words) -> str:
     return ""
 
 
+def because(to: str, site: str, w: Words) -> str:
+    """You get this because ada@example.org subscribed to Paper Digest."""
+    text = w.gettext("You get this because %(to)s subscribed to %(name)s.")
+    return text % {"to": fit(to, 120), "name": site}
+
+
 def schedule(subscriber: Subscriber, w: Words) -> str:
     """A digest comes on Monday and Thursday at 07:00 (Europe/Berlin)."""
     said = [_days(subscriber, w)]
