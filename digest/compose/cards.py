@@ -8,9 +8,11 @@ included.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from markupsafe import escape
 
@@ -38,6 +40,15 @@ class Form(enum.IntEnum):
     SHORT = 1
     LINE = 2
     GONE = 3
+
+
+class Place(NamedTuple):
+    """How one paper stands in the mail."""
+
+    section: Section
+    form: Form
+    links: bool
+    """Whether it has further links at the end of the text part."""
 
 
 _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
@@ -102,22 +113,34 @@ class Said:
     terms: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One pick in one form, for every mail in one language that shows it so."""
+
+    place: Place
+    card: Rendered
+    said: Said
+
+
 class Entry:
     """One pick, for every mail in one language that has it."""
 
-    __slots__ = ("_render", "_rendered", "pick", "said")
+    __slots__ = ("_render", "_shown", "pick", "said")
 
     def __init__(self, pick: Pick, said: Said, render: Callable[[Form], Rendered]) -> None:
         self.pick = pick
         self.said = said
         self._render = render
-        self._rendered = {Form.GONE: Rendered()}
+        self._shown: dict[Form, Shown] = {}
 
-    def card(self, form: Form) -> Rendered:
-        """The card; all of it is empty for a paper that is left out."""
-        if form not in self._rendered:
-            self._rendered[form] = self._render(form)
-        return self._rendered[form]
+    def show(self, form: Form) -> Shown:
+        """The pick in this form; all of it is empty for a paper that is left out."""
+        shown = self._shown.get(form)
+        if shown is None:
+            card = Rendered() if form is Form.GONE else self._render(form)
+            place = Place(self.pick.section, form, bool(card.links.pattern))
+            shown = self._shown[form] = Shown(place, card, self.said)
+        return shown
 
 
 class Cards:
@@ -134,22 +157,20 @@ class Cards:
         self._thumbnails = thumbnails
         self._rendered = lru_cache(KEPT)(self._render)
         self._said = lru_cache(KEPT)(_said)
-        self._entries: dict[tuple[int, Words], Entry] = {}
+        self._entries: defaultdict[Words, dict[int, Entry]] = defaultdict(dict)
 
-    def entry(self, pick: Pick, words: Words) -> Entry:
-        """*pick*, to be written in any form.
+    def entries(self, picks: Sequence[Pick], words: Words) -> list[Entry]:
+        """*picks*, each to be shown in any form.
 
         Many readers' picks are one and the same object, and knowing an object again is far cheaper than comparing what
-        it says. The entry holds the pick, so that its id stays its own.
+        it says. An entry holds its pick, so that the id stays the pick's own.
         """
-        known = self._entries.get((id(pick), words))
-        if known is None:
-            if len(self._entries) >= KEPT:
-                self._entries.clear()
-            known = self._entries[id(pick), words] = self._new_entry(pick, words)
-        return known
+        known = self._entries[words]
+        if len(known) > KEPT:
+            known = self._entries[words] = {}
+        return [known.get(id(pick)) or known.setdefault(id(pick), self._entry(pick, words)) for pick in picks]
 
-    def _new_entry(self, pick: Pick, words: Words) -> Entry:
+    def _entry(self, pick: Pick, words: Words) -> Entry:
         said = self._said(pick.reasons, words)
         # nothing of the reader may enter the key, so that what is rendered is shared even where picks are not
         shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import escape
 
-from digest.compose.cards import Form
+from digest.compose.cards import Form, Place
 from digest.compose.quoted import Blank, blank, quoted
 from digest.compose.render import Templates
 from digest.compose.site import Site
@@ -29,15 +29,6 @@ KEPT = 1024
 
 Own = Mapping[str, Any]
 """The variables that are one reader's own; every reader has the same ones, some of them empty."""
-
-
-class Place(NamedTuple):
-    """How one paper stands in the mail."""
-
-    section: Section
-    form: Form
-    links: bool
-    """Whether it has further links at the end of the text part."""
 
 
 class Common(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from digest.compose.cards import Entry, Form, numeral
-from digest.compose.frames import Common, Frames, Own, Place
+from digest.compose.cards import Entry, Form, Shown, numeral
+from digest.compose.frames import Common, Frames, Own
 from digest.compose.quoted import plain, size
 from digest.compose.text import wrap
 from digest.errors import SettingsError
@@ -44,54 +44,50 @@ class Page:
         Raises:
             SettingsError: a template is wrong, or too large even without papers.
         """
-        forms = [Form.LINE if entry.pick.section is Section.QUIETER else Form.FULL for entry in self.entries]
-        common = self._laid_out(forms)
-        html = self._html(common)
+        shown = [
+            entry.show(Form.LINE if entry.pick.section is Section.QUIETER else Form.FULL) for entry in self.entries
+        ]
+        html = self._html(shown)
         if len(html) > BUDGET and (excess := size(html) - BUDGET) > 0:
-            common = self._laid_out(self._shrunk(forms, excess + _SLACK))
-            html = self._html(common)
+            shown = self._shrunk(shown, excess + _SLACK)
+            html = self._html(shown)
             if size(html) > BUDGET:
                 raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
-        return self._text(common), html
+        return self._text(shown), html
 
-    def _laid_out(self, forms: Sequence[Form]) -> Common:
-        layout = [
-            Place(entry.pick.section, form, bool(entry.card(form).links.pattern))
-            for entry, form in zip(self.entries, forms, strict=True)
-        ]
-        return self.common._replace(layout=tuple(layout))
+    def _html(self, shown: Sequence[Shown]) -> bytes:
+        cards = {b"card%d" % i: self._html_card(i, each) for i, each in enumerate(shown)}
+        return self.frames.write("body.html", self._laid_out(shown), self.own, cards)
 
-    def _html(self, common: Common) -> bytes:
-        cards = {b"card%d" % i: self._html_card(i, place.form) for i, place in enumerate(common.layout)}
-        return self.frames.write("body.html", common, self.own, cards)
+    def _html_card(self, i: int, shown: Shown) -> bytes:
+        return shown.card.html.fill(self._slots(i, shown.said.html))
 
-    def _html_card(self, i: int, form: Form) -> bytes:
-        entry = self.entries[i]
-        return entry.card(form).html.fill(self._slots(i, entry.said.html))
-
-    def _text(self, common: Common) -> bytes:
+    def _text(self, shown: Sequence[Shown]) -> bytes:
         papers = {}
-        for i, place in enumerate(common.layout):
-            entry = self.entries[i]
-            card, slots = entry.card(place.form), self._slots(i, entry.said.text)
-            papers[b"card%d" % i] = card.text.fill(slots)
-            papers[b"links%d" % i] = card.links.fill(slots)
+        for i, each in enumerate(shown):
+            slots = self._slots(i, each.said.text)
+            papers[b"card%d" % i] = each.card.text.fill(slots)
+            papers[b"links%d" % i] = each.card.links.fill(slots)
         own = {**self.own, "because": wrap(self.own["because"])}
-        return self.frames.write("body.txt", common, own, papers)
+        return self.frames.write("body.txt", self._laid_out(shown), own, papers)
+
+    def _laid_out(self, shown: Sequence[Shown]) -> Common:
+        return self.common._replace(layout=tuple([each.place for each in shown]))
 
     def _slots(self, i: int, reason: bytes) -> dict[bytes, bytes]:
         return {b"number": numeral(i + 1), b"reason": reason, b"feedback": self.feedback}
 
-    def _shrunk(self, forms: Sequence[Form], excess: int) -> list[Form]:
-        """*forms* with which *excess* bytes are gone, or nothing is left."""
-        forms = [*forms]
-        sizes = [size(self._html_card(i, form)) for i, form in enumerate(forms)]
+    def _shrunk(self, shown: Sequence[Shown], excess: int) -> list[Shown]:
+        """The same with *excess* bytes gone, or everything."""
+        shown = [*shown]
+        sizes = [size(self._html_card(i, each)) for i, each in enumerate(shown)]
         for form in (Form.SHORT, Form.LINE, Form.GONE):
-            for i in reversed(range(len(forms))):
+            for i in reversed(range(len(shown))):
                 if excess <= 0:
-                    return forms
-                if form > forms[i]:
-                    smaller = size(self._html_card(i, form))
+                    return shown
+                if form > shown[i].place.form:
+                    shown[i] = self.entries[i].show(form)
+                    smaller = size(self._html_card(i, shown[i]))
                     excess -= sizes[i] - smaller
-                    forms[i], sizes[i] = form, smaller
-        return forms
+                    sizes[i] = smaller
+        return shown

@@ -34,16 +34,13 @@ def quoted(text: str) -> bytes:
 
 def plain(data: bytes) -> str:
     """The text that `quoted` made *data* of."""
-    return _decoded(data).decode()
+    return binascii.a2b_qp(data).decode().replace("\r\n", "\n")
 
 
 def size(data: bytes) -> int:
     """Bytes of that text in UTF-8; never more than *data* has."""
-    return len(_decoded(data))
-
-
-def _decoded(data: bytes) -> bytes:
-    return binascii.a2b_qp(data).replace(b"\r\n", b"\n")
+    decoded = binascii.a2b_qp(data)
+    return len(decoded) - decoded.count(b"\r")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from digest.compose import sentences
 from digest.compose.cards import Cards
 from digest.compose.frames import Common, Frames, tidy
-from digest.compose.headers import digest_mail, every_mail, sender_domain
+from digest.compose.headers import Letterhead
 from digest.compose.links import Links
 from digest.compose.message import ascii_domain, assemble, mailbox
 from digest.compose.page import Page
@@ -62,6 +62,7 @@ class Writer:
         self._links = links
         self._cards = Cards(self._templates, web=site.web, thumbnails=site.thumbnails)
         self._frames = Frames(self._templates, site)
+        self._letterhead = Letterhead(site)
 
     def write(self, digest: Digest) -> Written:
         """What the subscriber of *digest* gets.
@@ -74,19 +75,24 @@ class Writer:
         page = self._page(digest, w)
         subject = _subject(page.subject())
         text, html = page.bodies()
+        address = ascii_domain(reader.email)
         identity = (reader.token, digest.issue.isoformat())
         message_id = self._message_id(f"{digest.issue:%Y%m%d}", identity)
-        headers = every_mail(
-            self._site,
+        headers = self._letterhead.every_mail(
             subject=subject,
-            to=mailbox(reader.profile.name, ascii_domain(reader.email)),
+            to=mailbox(reader.profile.name, address),
             at=digest.planned_at,
             message_id=message_id,
             language=w.tag,
         )
-        headers += digest_mail(self._site, self._links, digest)
+        headers += self._letterhead.digest_mail(
+            digest.issue,
+            unsubscribe=page.own["unsubscribe"],
+            unsubscribe_address=self._unsubscribe_address(reader.token),
+            webview=page.own["webview"],
+        )
         data = assemble(headers, text, html, self._boundary(identity))
-        return Written(subject, html, text, message_id, self._message(reader.token, reader.email, data))
+        return Written(subject, html, text, message_id, self._message(reader.token, address, data))
 
     def sheet(self, digest: Digest) -> Sheet:
         """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
@@ -124,8 +130,7 @@ class Writer:
         text, html = (tidy(self._templates.render(f"mail/{kind}/body.{part}", w, values)) for part in ("txt", "html"))
         identity = (kind, token or address, at.isoformat(), subject)
         # no name in To: whoever filled in the form chose it, and the reader may be somebody else
-        headers = every_mail(
-            self._site,
+        headers = self._letterhead.every_mail(
             subject=subject,
             to=ascii_domain(address),
             at=at,
@@ -134,7 +139,7 @@ class Writer:
             answers=answers,
         )
         data = assemble(headers, quoted(text), quoted(html), self._boundary(identity))
-        return self._message(token, address, data)
+        return self._message(token, ascii_domain(address), data)
 
     def _about(self, subscriber: Subscriber | None, at: datetime, w: Words) -> dict[str, Any]:
         """The variables of the other mails."""
@@ -166,7 +171,7 @@ class Writer:
             "digest": digest,
         }
         feedback = quoted(self._links.feedback_base(token, digest.issue)) if self._site.web else b""
-        return Page(self._frames, common, own, [self._cards.entry(pick, w) for pick in digest.picks], feedback)
+        return Page(self._frames, common, own, self._cards.entries(digest.picks, w), feedback)
 
     def _ways(self, token: str, at: datetime | None) -> dict[str, str]:
         """Addresses of our pages for one subscriber; empty where there are no pages, or no subscriber."""
@@ -180,16 +185,20 @@ class Writer:
         }
 
     def _message_id(self, prefix: str, identity: Sequence[str]) -> str:
-        return f"<{prefix}.{self._links.digest_id('message', *identity)}@{sender_domain(self._site)}>"
+        return f"<{prefix}.{self._links.digest_id('message', *identity)}@{self._letterhead.domain}>"
 
     def _boundary(self, identity: Sequence[str]) -> str:
         return f"=_{self._links.digest_id('boundary', *identity)}"
 
+    def _unsubscribe_address(self, token: str) -> str:
+        domain = self._site.mail_domain
+        return self._links.unsubscribe_address(token, domain) if domain else self._letterhead.contact
+
     def _message(self, token: str, address: str, data: bytes) -> Message:
-        sender = ascii_domain(self._site.address)
+        sender = self._letterhead.address
         if token and self._site.mail_domain:
             sender = self._links.bounce_address(token, self._site.mail_domain)
-        return Message(sender, ascii_domain(address), data)
+        return Message(sender, address, data)
 
 
 def _subject(rendered: str) -> str:
