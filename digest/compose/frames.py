@@ -77,16 +77,19 @@ class Frames:
         Raises:
             SettingsError: the template is wrong.
         """
-        filled = tuple([(name, bool(value)) for name, value in own.items()])
-        frame = self._shared(file, common, filled) or self._render(file, common, own)
-        write = escape if file.endswith(".html") else str
-        mine = {name.encode(): quoted(write(clean(str(own[name])))) for name in frame.names & own.keys()}
+        filled = tuple(map(bool, own.values()))
+        frame = self._shared(file, common, tuple(own), filled) or self._render(file, common, own)
+        escaped = escape if file.endswith(".html") else str
+        mine = {name.encode(): quoted(escaped(clean(str(own[name])))) for name in frame.names & own.keys()}
         return frame.fill({**papers, **mine})
 
-    def _render_shared(self, file: str, common: Common, filled: tuple[tuple[str, bool], ...]) -> Blank | None:
+    def _render_shared(
+        self, file: str, common: Common, names: tuple[str, ...], filled: tuple[bool, ...]
+    ) -> Blank | None:
         """The frame with slots for the reader's own; None where the template cannot do with that, or is wrong."""
+        slots = {name: own_slot(name, filled=each) for name, each in zip(names, filled, strict=True)}
         try:
-            return self._render(file, common, {name: own_slot(name, filled=each) for name, each in filled})
+            return self._render(file, common, slots)
         except SettingsError:
             return None
 

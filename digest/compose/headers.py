@@ -7,7 +7,7 @@ RFC 5322; for lists RFC 2369 (List-*), 2919 (List-Id) and 8058 (one-click unsubs
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
@@ -58,11 +58,11 @@ class Letterhead:
             ("X-Auto-Response-Suppress", "OOF, AutoReply"),
         ]
 
-    def digest_mail(self, issue: date, *, unsubscribe: str, unsubscribe_address: str, webview: str) -> list[Header]:
+    def digest_mail(self, *, issue: str, unsubscribe: str, unsubscribe_address: str, webview: str) -> list[Header]:
         """What a digest says beside that, so that mailboxes can sort it and end it.
 
         Args:
-            issue: its day.
+            issue: its day, as 20260204.
             unsubscribe: the page; empty where none is served.
             unsubscribe_address: where a mail does the same.
             webview: the digest as a page; empty where none is served.
@@ -74,7 +74,7 @@ class Letterhead:
             ("List-Owner", f"<mailto:{self.contact}>"),
             ("List-Post", "NO"),
             ("Precedence", "bulk"),
-            ("Feedback-ID", f"{issue:%Y%m%d}:daily:digest:{self._operator}"),
+            ("Feedback-ID", f"{issue}:daily:digest:{self._operator}"),
             *([("Archived-At", f"<{webview}>")] if webview else []),
         ]
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from digest.compose import sentences
 from digest.compose.cards import Cards
-from digest.compose.frames import Common, Frames, tidy
+from digest.compose.frames import Common, Frames, Own, tidy
 from digest.compose.headers import Letterhead
 from digest.compose.links import Links
-from digest.compose.message import ascii_domain, assemble, mailbox
+from digest.compose.message import Header, ascii_domain, assemble, mailbox
 from digest.compose.page import Page
 from digest.compose.quoted import plain, quoted
 from digest.compose.render import Templates
@@ -70,14 +71,13 @@ class Writer:
         Raises:
             SettingsError: a template is wrong.
         """
-        w = words(digest.subscriber.profile.language)
-        reader = digest.subscriber
+        reader, w = digest.subscriber, words(digest.subscriber.profile.language)
         page = self._page(digest, w)
         subject = _subject(page.subject())
         text, html = page.bodies()
         address = ascii_domain(reader.email)
         identity = (reader.token, digest.issue.isoformat())
-        message_id = self._message_id(f"{digest.issue:%Y%m%d}", identity)
+        message_id = self._message_id(_compact(digest.issue), identity)
         headers = self._letterhead.every_mail(
             subject=subject,
             to=mailbox(reader.profile.name, address),
@@ -85,12 +85,7 @@ class Writer:
             message_id=message_id,
             language=w.tag,
         )
-        headers += self._letterhead.digest_mail(
-            digest.issue,
-            unsubscribe=page.own["unsubscribe"],
-            unsubscribe_address=self._unsubscribe_address(reader.token),
-            webview=page.own["webview"],
-        )
+        headers += self._list_headers(digest, page.own)
         data = assemble(headers, text, html, self._boundary(identity))
         return Written(subject, html, text, message_id, self._message(reader.token, address, data))
 
@@ -190,9 +185,14 @@ class Writer:
     def _boundary(self, identity: Sequence[str]) -> str:
         return f"=_{self._links.digest_id('boundary', *identity)}"
 
-    def _unsubscribe_address(self, token: str) -> str:
-        domain = self._site.mail_domain
-        return self._links.unsubscribe_address(token, domain) if domain else self._letterhead.contact
+    def _list_headers(self, digest: Digest, own: Own) -> list[Header]:
+        token, domain = digest.subscriber.token, self._site.mail_domain
+        return self._letterhead.digest_mail(
+            issue=_compact(digest.issue),
+            unsubscribe=own["unsubscribe"],
+            unsubscribe_address=self._links.unsubscribe_address(token, domain) if domain else self._letterhead.contact,
+            webview=own["webview"],
+        )
 
     def _message(self, token: str, address: str, data: bytes) -> Message:
         sender = self._letterhead.address
@@ -201,5 +201,11 @@ class Writer:
         return Message(sender, address, data)
 
 
+@lru_cache(4096)
 def _subject(rendered: str) -> str:
     return fit(line(rendered), sentences.SUBJECT)
+
+
+def _compact(day: date) -> str:
+    """20260204; `strftime` takes ten times as long."""
+    return day.isoformat().replace("-", "")
