@@ -27,6 +27,8 @@ from digest.models import Paper, Pick, Reason, Section
 
 KEPT = 4096
 """Cards in memory, about 10 KB each: several days of papers in several languages."""
+KNOWN = 8192
+"""Picks in memory, about 1 KB each beside their cards."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
 INDENT = "    "
@@ -166,7 +168,7 @@ class Cards:
         it says. An entry holds its pick, so that the id stays the pick's own.
         """
         known = self._entries[words]
-        if len(known) > KEPT:
+        if len(known) > KNOWN:
             known = self._entries[words] = {}
         return [known.get(id(pick)) or known.setdefault(id(pick), self._entry(pick, words)) for pick in picks]
 
