@@ -3,8 +3,9 @@
     python -m benchmarks.compose [--json]
 
 CPU time of this process. Each round writes the same invented papers for readers who differ (other tokens, links and
-addresses), as one issue does, and then lets `EmailMessage` make as many messages from HTML and text that are finished
-already; the two take turns, so that a busy machine is as unkind to the one as to the other.
+addresses), as one issue does whose picks the store hands out as shared objects, and then lets `EmailMessage` make as
+many messages from HTML and text that are finished already; the two take turns, so that a busy machine is as unkind to
+the one as to the other.
 """
 
 from __future__ import annotations

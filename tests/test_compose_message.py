@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from digest.compose import Links, Site, Writer, template_folder
 from digest.compose.message import ascii_domain, assemble, mailbox, unstructured
-from digest.compose.quoted import Body, join, quoted
+from digest.compose.quoted import plain, quoted, size
 from digest.compose.text import line
 from digest.models import Digest
 from tests.compose_days import full_day
@@ -160,6 +160,10 @@ def header(name: str, value: str) -> EmailMessage:
     return message
 
 
+STRETCH = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=120),
+    st.text(".\n =x", max_size=200),
+)
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 
 
@@ -202,15 +206,31 @@ def test_an_address_beyond_ascii_keeps_its_local_part() -> None:
     assert "\r\nTo: dörte@xn--strae-oqa.example\r\n".encode() in result.message.data
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=120), max_size=6))
+@given(st.lists(STRETCH, max_size=6))
 def test_stretches_put_together_read_as_one(texts: list[str]) -> None:
-    whole = join([quoted(text) for text in texts])
-    assert whole.text == "".join(texts)
-    assert quopri.decodestring(whole.data).decode().replace("\r\n", "\n") == whole.text
-    assert all(len(each) <= 76 for each in whole.data.split(b"\r\n"))
-    assert whole.size == len(whole.text.encode())
+    data = b"".join(map(quoted, texts))
+    assert plain(data) == "".join(texts)
+    assert quopri.decodestring(data).decode().replace("\r\n", "\n") == "".join(texts)
+    assert size(data) == len("".join(texts).encode())
+
+
+@given(st.lists(STRETCH, max_size=6))
+def test_a_body_travels_unchanged(texts: list[str]) -> None:
+    """RFC 5321, section 4.5.2: a line that begins with a dot would have to be changed on the way."""
+    lines = b"".join(map(quoted, texts)).split(b"\r\n")
+    assert not any(each.startswith(b".") or b"\r" in each or b"\n" in each for each in lines)
+    assert all(len(each) <= 76 and each.isascii() for each in lines)
+
+
+@pytest.mark.parametrize("text", [".", "..", ".\n.\n", "." * 200, "x" * 75 + "..y", "a\n...\n", "\n."])
+def test_a_dot_at_the_beginning_of_a_line_is_written_so_that_it_need_not_be_doubled(text: str) -> None:
+    data = quoted(text)
+    assert not data.startswith(b".")
+    assert b"\n." not in data
+    assert max(map(len, data.split(b"\r\n"))) <= 76
+    assert plain(data) == text
 
 
 def test_the_boundary_cannot_stand_in_a_body() -> None:
-    data = assemble([], Body([quoted("=_x\n--=_x--\n")]), Body([quoted("=_x\n")]), "=_x")
+    data = assemble([], quoted("=_x\n--=_x--\n"), quoted("=_x\n"), "=_x")
     assert [part.get_content() for part in parsed(data).iter_parts()] == ["=_x\r\n--=_x--\r\n", "=_x\r\n"]

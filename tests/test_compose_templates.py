@@ -61,6 +61,30 @@ def test_an_attribute_that_does_not_exist_is_told_with_file_line_and_name(
         writer(tmp_path).write(full_day())
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("digest/card.txt", "\n{{ card.reason|wrap }}", r"card\.txt:2: 'card\.reason' is put in later"),
+        ("digest/card.html", "{{ card.more[:9] }}", r"card\.html:1: 'card\.more' is put in later"),
+        ("digest/card.html", "{{ card.hide.x }}", r"card\.html:1: 'card\.hide' is put in later"),
+        (
+            "digest/body.txt",
+            "{% for part in parts %}\n{% for card in part.cards %}\n{{ card|upper }}{% endfor %}{% endfor %}",
+            r"body\.txt:3: 'part\.cards' is put in later",
+        ),
+        (
+            "digest/body.html",
+            "{% filter upper %}{{ (parts|first).cards|first }}{% endfilter %}",
+            r"digest/body\.html: papers can only be printed as they are",
+        ),
+    ],
+)
+def test_what_is_put_in_later_can_only_be_printed(tmp_path: Path, file: str, text: str, said: str) -> None:
+    put(tmp_path, file, text)
+    with pytest.raises(SettingsError, match=said):
+        writer(tmp_path).write(full_day())
+
+
 def test_an_included_file_that_does_not_exist_is_told_with_who_includes_it(tmp_path: Path) -> None:
     put(tmp_path, "digest/line.html", "\n{% include 'mail/digest/nothing.html' %}")
     with pytest.raises(SettingsError, match=r"line\.html:2: mail/digest/nothing\.html: there is no such template"):

@@ -1,36 +1,38 @@
 """Cards: what one paper looks like in a mail. Rendered once, filled in for each reader.
 
-What depends on the paper is rendered by the templates and kept; what depends on the reader (the reason, the links of
-"more like this") is left open as slots, and filling those is a join of strings. Readers whose topics match the same
-words share a card, marks included.
+What depends on the paper is rendered by the templates and kept; what depends on the reader (the number, the reason,
+the links of "more like this") is left open as slots. Readers whose topics match the same words share a card, marks
+included.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import groupby
+from typing import NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from digest.compose import sentences
-from digest.compose.links import Links, Verb, feedback_tail
-from digest.compose.quoted import Quoted, join, quoted
+from digest.compose.links import Verb, feedback_tail
+from digest.compose.quoted import EMPTY, Blank, blank, quoted
 from digest.compose.render import Templates
+from digest.compose.slots import slot
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
 from digest.compose.words import NO_BREAK, Words
-from digest.models import Digest, Paper, Pick, Reason, Section
+from digest.models import Paper, Pick, Reason, Section
 
 KEPT = 4096
-"""Cards in memory, about 10 KB each: several days of papers in several languages. Twice, once with their reasons."""
+"""Cards in memory, about 10 KB each: several days of papers in several languages."""
+KNOWN = 8192
+"""Picks in memory, about 1 KB each beside their cards."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
 INDENT = "    "
 """Of a card in the text part, before all but its first line, which has its number there."""
-_SLOT = "\ufdd0"  # a noncharacter, which clean text never holds
-NOTHING = Quoted("", b"", 0)
 
 
 class Form(enum.IntEnum):
@@ -40,6 +42,15 @@ class Form(enum.IntEnum):
     SHORT = 1
     LINE = 2
     GONE = 3
+
+
+class Place(NamedTuple):
+    """How one paper stands in the mail."""
+
+    section: Section
+    form: Form
+    links: bool
+    """Whether it has further links at the end of the text part."""
 
 
 _COLUMNS = {Form.FULL: (200, 420), Form.SHORT: (140, 160), Form.LINE: (110, 0)}
@@ -81,57 +92,57 @@ class Card:
         return "".join(piece for piece, _ in self.summary)
 
 
-Stretches = tuple[Quoted | str, ...]
-"""Encoded text, and between it the names of slots."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A card with open slots."""
+    """A card with open slots: `number`, `reason`, and `feedback`, which is the beginning of such links."""
 
-    html: Stretches = ()
-    text: Stretches = ()
-    links: Stretches = ()
+    html: Blank = EMPTY
+    text: Blank = EMPTY
+    """Lines of at most 72 columns, but for addresses."""
+    links: Blank = EMPTY
     """For the end of the text part; empty where there are none, as for a one-liner, which has its one link with it."""
+
+
+SLOTS = ("number", "reason", "feedback")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Why a paper was picked, ready to be filled in, and the words to mark."""
+    """Why a paper was picked, encoded, and the words to mark."""
 
-    html: Quoted
-    text: Quoted
+    html: bytes
+    text: bytes
     terms: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One pick in one form, for every mail in one language that shows it so."""
+
+    place: Place
+    card: Rendered
+    said: Said
+
+
 class Entry:
-    """One pick in one reader's mail."""
+    """One pick, for every mail in one language that has it."""
 
-    def __init__(self, rendered: Callable[[Form], Rendered], slots: Mapping[str, Quoted]) -> None:
-        self._render = rendered
-        self._slots = slots
-        self._rendered: dict[Form, Rendered] = {Form.GONE: Rendered()}
+    __slots__ = ("_render", "_shown", "pick", "said")
 
-    def html(self, form: Form) -> list[Quoted]:
-        """Empty for a paper that is left out, and so are the others."""
-        return self._fill(self._card(form).html)
+    def __init__(self, pick: Pick, said: Said, render: Callable[[Form], Rendered]) -> None:
+        self.pick = pick
+        self.said = said
+        self._render = render
+        self._shown: dict[Form, Shown] = {}
 
-    def text(self, form: Form) -> list[Quoted]:
-        """Lines of at most 72 columns, but for addresses."""
-        return self._fill(self._card(form).text)
-
-    def links(self, form: Form) -> list[Quoted]:
-        """For the end of the text part."""
-        return self._fill(self._card(form).links)
-
-    def _card(self, form: Form) -> Rendered:
-        if form not in self._rendered:
-            self._rendered[form] = self._render(form)
-        return self._rendered[form]
-
-    def _fill(self, stretches: Stretches) -> list[Quoted]:
-        slots = self._slots
-        return [slots[part] if isinstance(part, str) else part for part in stretches]
+    def show(self, form: Form) -> Shown:
+        """The pick in this form; all of it is empty for a paper that is left out."""
+        shown = self._shown.get(form)
+        if shown is None:
+            card = Rendered() if form is Form.GONE else self._render(form)
+            place = Place(self.pick.section, form, bool(card.links.pattern))
+            shown = self._shown[form] = Shown(place, card, self.said)
+        return shown
 
 
 class Cards:
@@ -142,49 +153,41 @@ class Cards:
         thumbnails: whether HTML cards show a preview image.
     """
 
-    def __init__(self, templates: Templates, links: Links, *, web: bool, thumbnails: bool) -> None:
+    def __init__(self, templates: Templates, *, web: bool, thumbnails: bool) -> None:
         self._templates = templates
-        self._links = links
         self._web = web
         self._thumbnails = thumbnails
         self._rendered = lru_cache(KEPT)(self._render)
-        self._reasons = lru_cache(KEPT)(_said)
-        self._explained = lru_cache(KEPT)(self._explain)
+        self._said = lru_cache(KEPT)(_said)
+        self._entries: defaultdict[Words, dict[int, Entry]] = defaultdict(dict)
 
-    def entries(self, digest: Digest, words: Words) -> list[Entry]:
-        """The picks of *digest* in order, each to be written in any form."""
-        base = quoted(self._links.feedback_base(digest.subscriber.token, digest.issue)) if self._web else NOTHING
-        return [self._entry(number, pick, base, words) for number, pick in enumerate(digest.picks, 1)]
+    def entries(self, picks: Sequence[Pick], words: Words) -> list[Entry]:
+        """*picks*, each to be shown in any form.
 
-    def _entry(self, number: int, pick: Pick, base: Quoted, words: Words) -> Entry:
-        # nothing of the reader may enter the key but the reasons
-        shared = Pick(pick.paper, 0, Section.QUIETER, pick.reasons, pick.listed_at, pick.sources, pick.signal)
-        return Entry(partial(self._explained, shared, words), {"number": _place(number), "feedback": base})
+        Many readers' picks are one and the same object, and knowing an object again is far cheaper than comparing what
+        it says. An entry holds its pick, so that the id stays the pick's own.
+        """
+        known = self._entries[words]
+        if len(known) > KNOWN:
+            known = self._entries[words] = {}
+        return [known.get(id(pick)) or known.setdefault(id(pick), self._entry(pick, words)) for pick in picks]
 
-    def _explain(self, pick: Pick, words: Words, form: Form) -> Rendered:
-        """The card with its reason: readers who typed the same words share it whole."""
-        said = self._reasons(pick.reasons, words)
-        card = self._rendered(replace(pick, reasons=()), said.terms, bool(said.html.text), form, words)
-        return Rendered(
-            _with(card.html, "reason", said.html),
-            _with(card.text, "reason", said.text),
-            _with(card.links, "reason", said.text),
-        )
+    def _entry(self, pick: Pick, words: Words) -> Entry:
+        said = self._said(pick.reasons, words)
+        # nothing of the reader may enter the key, so that what is rendered is shared even where picks are not
+        shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
+        return Entry(pick, said, partial(self._rendered, shared, said.terms, bool(said.html), words))
 
-    def _votes(self, paper: Paper) -> bool:
-        return self._web and len(paper.id) <= LONGEST_ID
-
-    def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Rendered:
+    def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, words: Words, form: Form) -> Rendered:
         """What only the paper and the marked words decide: the templates are asked once for most readers."""
-        card = self.card(pick, terms, has_reason, form, words)
-        if form is Form.LINE:
-            return Rendered(self._piece("line.html", card, words), self._piece("line.txt", card, words))
-        return Rendered(*(self._piece(file, card, words) for file in ("card.html", "card.txt", "links.txt")))
+        card = self.card(pick, terms, has_reason, words, form)
+        files = ("line.html", "line.txt") if form is Form.LINE else ("card.html", "card.txt", "links.txt")
+        return Rendered(*[self._blank(f"mail/digest/{file}", card, words) for file in files])
 
-    def _piece(self, file: str, card: Card, words: Words) -> Stretches:
-        return split(self._templates.render(f"mail/digest/{file}", words, {"card": card}).strip("\n"))
+    def _blank(self, file: str, card: Card, words: Words) -> Blank:
+        return blank(self._templates.render(file, words, {"card": card}).strip("\n"), file, SLOTS)
 
-    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, form: Form, words: Words) -> Card:
+    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, words: Words, form: Form) -> Card:
         """The variable `card` for one pick, with open slots for what depends on the reader."""
         paper = pick.paper
         columns = _COLUMNS[form]
@@ -200,8 +203,8 @@ class Cards:
             signals=tuple(sentences.signals(pick.signal, words)),
             links=_links(paper, words),
             thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
-            number=slot("number"),
-            reason=slot("reason") if has_reason else "",
+            number=slot("number", "card.number"),
+            reason=slot("reason", "card.reason") if has_reason else "",
             more=self._link(paper, Verb.MORE),
             less=self._link(paper, Verb.LESS),
             save=self._link(paper, Verb.SAVE),
@@ -209,7 +212,9 @@ class Cards:
         )
 
     def _link(self, paper: Paper, verb: Verb) -> str:
-        return slot("feedback") + feedback_tail(paper.id, verb) if self._votes(paper) else ""
+        if not self._web or len(paper.id) > LONGEST_ID:
+            return ""
+        return slot("feedback", f"card.{verb}", feedback_tail(paper.id, verb))
 
 
 def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
@@ -219,7 +224,8 @@ def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
 
 
 @lru_cache
-def _place(number: int) -> Quoted:
+def numeral(number: int) -> bytes:
+    """What stands in the slot `number`."""
     return quoted(f"{number}.".ljust(len(INDENT)))
 
 
@@ -252,24 +258,3 @@ def _links(paper: Paper, words: Words) -> tuple[tuple[str, str], ...]:
         (words.gettext("Hugging Face"), paper.huggingface_url),
     )
     return tuple((label, address) for label, url in found if (address := safe_url(url)))
-
-
-def slot(name: str) -> Markup:
-    """What stands in rendered text for something that is filled in later."""
-    return Markup(f"{_SLOT}{name}{_SLOT}")  # noqa: S704 - ours
-
-
-def split(rendered: str) -> Stretches:
-    """Rendered text as stretches, with the names of slots between them."""
-    parts = rendered.split(_SLOT)
-    return tuple([part if i % 2 else quoted(part) for i, part in enumerate(parts) if part])
-
-
-def _with(stretches: Stretches, name: str, content: Quoted) -> Stretches:
-    """*stretches* with one slot filled, and the neighbours that this makes joined."""
-    filled = [content if part == name else part for part in stretches]
-    groups = [[*group] for _, group in groupby(filled, key=lambda part: isinstance(part, str))]
-    found: list[Quoted | str] = []
-    for group in groups:
-        found += group if isinstance(group[0], str) else [join([part for part in group if isinstance(part, Quoted)])]
-    return tuple(found)

@@ -9,72 +9,79 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
-from digest.compose.links import Links
 from digest.compose.message import Header, ascii_domain, mailbox, unstructured
 from digest.compose.site import Site
-from digest.models import Digest
+
+_date = lru_cache(1024)(format_datetime)
+_subject = lru_cache(4096)(unstructured)
 
 
-def sender_domain(site: Site) -> str:
-    """The domain of From, as A-labels."""
-    return ascii_domain(site.address).rpartition("@")[2]
+class Letterhead:
+    """The headers of one sender's mails; what they all say alike is made once."""
 
+    def __init__(self, site: Site) -> None:
+        self.address = ascii_domain(site.address)
+        self.domain = self.address.rpartition("@")[2]
+        """Of From, as A-labels."""
+        self.contact = ascii_domain(site.contact)
+        self._from = mailbox(site.name, self.address)
+        self._reply_to = [("Reply-To", self.contact)] if site.reply_to else []
+        self._one_click = site.public_url.startswith("https:")
+        self._list_id = mailbox(site.name, f"daily.{site.list_domain or self.domain}", always=True)
+        self._operator = re.sub("[^a-z0-9]", "", self.domain.lower())[:15]
 
-def every_mail(
-    site: Site, *, subject: str, to: str, at: datetime, message_id: str, language: str, answers: str | None = None
-) -> list[Header]:
-    """What each mail says.
+    def every_mail(
+        self, *, subject: str, to: str, at: datetime, message_id: str, language: str, answers: str | None = None
+    ) -> list[Header]:
+        """What each mail says.
 
-    Args:
-        site: the sender.
-        subject: at any length.
-        to: encoded already.
-        at: the Date.
-        message_id: with its angle brackets.
-        language: tag of its content.
-        answers: the Message-ID of the mail that this one answers, empty where it has none; None for no answer.
-    """
-    answer = [("Reply-To", ascii_domain(site.contact))] if site.reply_to else []
-    if answers:
-        answer += [("In-Reply-To", answers), ("References", answers)]
-    return [
-        ("Date", format_datetime(at)),
-        ("From", mailbox(site.name, ascii_domain(site.address))),
-        *answer,
-        ("To", to),
-        ("Subject", unstructured(subject, "Subject")),
-        ("Message-ID", message_id),
-        ("Content-Language", language),
-        ("Auto-Submitted", "auto-generated" if answers is None else "auto-replied"),
-        ("X-Auto-Response-Suppress", "OOF, AutoReply"),
-    ]
+        Args:
+            subject: at any length.
+            to: encoded already.
+            at: the Date.
+            message_id: with its angle brackets.
+            language: tag of its content.
+            answers: the Message-ID of the mail that this one answers, empty where it has none; None for no answer.
+        """
+        return [
+            ("Date", _date(at)),
+            ("From", self._from),
+            *self._reply_to,
+            *([("In-Reply-To", answers), ("References", answers)] if answers else []),
+            ("To", to),
+            ("Subject", _subject(subject, "Subject")),
+            ("Message-ID", message_id),
+            ("Content-Language", language),
+            ("Auto-Submitted", "auto-generated" if answers is None else "auto-replied"),
+            ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        ]
 
+    def digest_mail(self, *, issue: str, unsubscribe: str, unsubscribe_address: str, webview: str) -> list[Header]:
+        """What a digest says beside that, so that mailboxes can sort it and end it.
 
-def digest_mail(site: Site, links: Links, digest: Digest) -> list[Header]:
-    """What a digest says beside that, so that mailboxes can sort it and end it."""
-    contact = ascii_domain(site.contact)
-    domain = sender_domain(site)
-    operator = re.sub("[^a-z0-9]", "", domain.lower())[:15]
-    archived = [("Archived-At", f"<{links.webview(digest.subscriber.token, digest.issue)}>")] if site.web else []
-    return [
-        ("List-Id", mailbox(site.name, f"daily.{site.list_domain or domain}", always=True)),
-        *_ways_out(site, links, digest.subscriber.token),
-        ("List-Help", f"<mailto:{contact}?subject=help>"),
-        ("List-Owner", f"<mailto:{contact}>"),
-        ("List-Post", "NO"),
-        ("Precedence", "bulk"),
-        ("Feedback-ID", f"{digest.issue:%Y%m%d}:daily:digest:{operator}"),
-        *archived,
-    ]
+        Args:
+            issue: its day, as 20260204.
+            unsubscribe: the page; empty where none is served.
+            unsubscribe_address: where a mail does the same.
+            webview: the digest as a page; empty where none is served.
+        """
+        return [
+            ("List-Id", self._list_id),
+            *self._ways_out(unsubscribe, f"<mailto:{unsubscribe_address}?subject=unsubscribe>"),
+            ("List-Help", f"<mailto:{self.contact}?subject=help>"),
+            ("List-Owner", f"<mailto:{self.contact}>"),
+            ("List-Post", "NO"),
+            ("Precedence", "bulk"),
+            ("Feedback-ID", f"{issue}:daily:digest:{self._operator}"),
+            *([("Archived-At", f"<{webview}>")] if webview else []),
+        ]
 
-
-def _ways_out(site: Site, links: Links, token: str) -> list[Header]:
-    address = links.unsubscribe_address(token, site.mail_domain) if site.mail_domain else ascii_domain(site.contact)
-    by_mail = f"<mailto:{address}?subject=unsubscribe>"
-    if not site.web:
-        return [("List-Unsubscribe", by_mail)]
-    both = [("List-Unsubscribe", f"<{links.unsubscribe(token)}>,\r\n {by_mail}")]
-    if site.public_url.startswith("https:"):
-        both.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    return both
+    def _ways_out(self, page: str, by_mail: str) -> list[Header]:
+        if not page:
+            return [("List-Unsubscribe", by_mail)]
+        both = [("List-Unsubscribe", f"<{page}>,\r\n {by_mail}")]
+        if self._one_click:
+            both.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+        return both

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 
 from email_validator import EmailNotValidError, validate_email
 
-from digest.compose.quoted import Body
 from digest.compose.text import clean, fit, line
 
 Header = tuple[str, str]
@@ -25,13 +24,13 @@ _LONGEST_NAME = 60
 _Q = {letter: letter for letter in string.ascii_letters + string.digits + "!*+-/"} | {" ": "_"}
 
 
-def assemble(headers: Sequence[Header], text: Body, html: Body, boundary: str) -> bytes:
-    """The message.
+def assemble(headers: Sequence[Header], text: bytes, html: bytes, boundary: str) -> bytes:
+    """The message: every line ends in CRLF, none begins with a dot, all is ASCII unless an address needs more.
 
     Args:
         headers: names, and values as they go out: encoded, in ASCII unless an address needs more, perhaps folded.
-        text: the plain part.
-        html: the same content.
+        text: the plain part, made by `quoted`.
+        html: the same content, likewise.
         boundary: begins with "=_", which no quoted-printable line holds.
     """
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -40,10 +39,10 @@ def assemble(headers: Sequence[Header], text: Body, html: Body, boundary: str) -
         [
             f"{head}MIME-Version: 1.0\r\n{kind}\r\n\r\n".encode(),
             _part_head("plain", boundary),
-            *[stretch.data for stretch in text.stretches],
+            text,
             b"\r\n",
             _part_head("html", boundary),
-            *[stretch.data for stretch in html.stretches],
+            html,
             f"\r\n--{boundary}--\r\n".encode(),
         ]
     )

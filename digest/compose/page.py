@@ -1,4 +1,4 @@
-"""The two bodies of a digest, with as much of each paper as 90 KB of HTML allow.
+"""One digest on its way to paper, with as much of each paper as 90 KB of HTML allow.
 
 Gmail clips a mail at about 102 KB of HTML, and the footer with the way out goes first. Papers are therefore shortened,
 then made one-liners, then left out, each time from the end of the mail, and the page says how many are missing.
@@ -6,16 +6,15 @@ then made one-liners, then left out, each time from the end of the mail, and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from digest.compose.cards import Cards, Entry, Form, slot, split
-from digest.compose.quoted import Body, Quoted
-from digest.compose.render import Templates
-from digest.compose.words import Words
+from digest.compose.cards import Entry, Form, Shown, numeral
+from digest.compose.frames import Common, Frames, Own
+from digest.compose.quoted import plain, size
+from digest.compose.text import wrap
 from digest.errors import SettingsError
-from digest.models import Digest, Section
+from digest.models import Section
 
 BUDGET = 90_000
 """Bytes of HTML."""
@@ -23,108 +22,72 @@ _SLACK = 600
 """Bytes by which a page may grow when it says how many papers were left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One section of the mail, as templates see it."""
-
-    name: str
-    """A value of `models.Section`."""
-    title: str
-    cards: tuple[str, ...]
-    """Rendered; full or shortened."""
-    lines: tuple[str, ...]
-    """Rendered one-liners."""
-
-
 @dataclass(slots=True)
 class Page:
-    """One digest on its way to paper."""
+    """The mail of one reader."""
 
-    digest: Digest
-    words: Words
-    values: Mapping[str, Any]
-    """The variables of the templates, but for `parts` and `left_out`."""
-    cards: Cards
-    templates: Templates
+    frames: Frames
+    common: Common
+    """With no layout yet."""
+    own: Own
+    entries: Sequence[Entry]
+    feedback: bytes
+    """What the links of "more like this" begin with, encoded."""
 
-    def bodies(self) -> tuple[Body, Body]:
-        """HTML and text.
+    def subject(self) -> str:
+        """As the template has it."""
+        return plain(self.frames.write("subject.txt", self.common, self.own, {}))
+
+    def bodies(self) -> tuple[bytes, bytes]:
+        """Text and HTML, as they travel.
 
         Raises:
             SettingsError: a template is wrong, or too large even without papers.
         """
-        entries = self.cards.entries(self.digest, self.words)
-        forms = [Form.LINE if pick.section is Section.QUIETER else Form.FULL for pick in self.digest.picks]
-        cards = [entry.html(form) for entry, form in zip(entries, forms, strict=True)]
-        frame = self._frame("html", forms)
-        if (excess := _size(frame, cards) - BUDGET) > 0:
-            _shrink(entries, forms, cards, excess + _SLACK)
-            frame = self._frame("html", forms)
-        html = _filled(frame, _named("card", cards))
-        if html.size > BUDGET:
-            raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
-        return html, self._text(entries, forms)
+        shown = [
+            entry.show(Form.LINE if entry.pick.section is Section.QUIETER else Form.FULL) for entry in self.entries
+        ]
+        html = self._html(shown)
+        if len(html) > BUDGET and (excess := size(html) - BUDGET) > 0:
+            shown = self._shrunk(shown, excess + _SLACK)
+            html = self._html(shown)
+            if size(html) > BUDGET:
+                raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
+        return self._text(shown), html
 
-    def _text(self, entries: Sequence[Entry], forms: Sequence[Form]) -> Body:
-        cards = _named("card", [entry.text(form) for entry, form in zip(entries, forms, strict=True)])
-        links = _named("links", [entry.links(form) for entry, form in zip(entries, forms, strict=True)])
-        frame = self._frame("txt", forms, links=[slot(name) for name, content in links.items() if content])
-        return _filled(frame, cards | links)
+    def _html(self, shown: Sequence[Shown]) -> bytes:
+        cards = {b"card%d" % i: self._html_card(i, each) for i, each in enumerate(shown)}
+        return self.frames.write("body.html", self._laid_out(shown), self.own, cards)
 
-    def _frame(self, kind: str, forms: Sequence[Form], **more: Any) -> str:
-        """The page with a slot for each card: cards enter after the templates are done, encoded already."""
-        parts = [part for section in Section if (part := self._part(section, forms))]
-        papers = {"parts": parts, "left_out": forms.count(Form.GONE), **more}
-        return tidy(self.templates.render(f"mail/digest/body.{kind}", self.words, {**self.values, **papers}))
+    def _html_card(self, i: int, shown: Shown) -> bytes:
+        return shown.card.html.fill(self._slots(i, shown.said.html))
 
-    def _part(self, section: Section, forms: Sequence[Form]) -> Part | None:
-        here = [(form, slot(f"card{i}")) for i, form in enumerate(forms) if self.digest.picks[i].section is section]
-        cards = tuple(card for form, card in here if form < Form.LINE)
-        lines = tuple(card for form, card in here if form is Form.LINE)
-        return Part(section.value, section_title(section, self.words), cards, lines) if cards or lines else None
+    def _text(self, shown: Sequence[Shown]) -> bytes:
+        papers = {}
+        for i, each in enumerate(shown):
+            slots = self._slots(i, each.said.text)
+            papers[b"card%d" % i] = each.card.text.fill(slots)
+            papers[b"links%d" % i] = each.card.links.fill(slots)
+        own = {**self.own, "because": wrap(self.own["because"])}
+        return self.frames.write("body.txt", self._laid_out(shown), own, papers)
 
+    def _laid_out(self, shown: Sequence[Shown]) -> Common:
+        return self.common._replace(layout=tuple([each.place for each in shown]))
 
-def section_title(section: Section, words: Words) -> str:
-    """The heading of a section."""
-    match section:
-        case Section.FOR_YOU:
-            return words.gettext("For you")
-        case Section.TRENDING:
-            return words.gettext("Trending")
-        case Section.QUIETER:
-            return words.gettext("Also new")
+    def _slots(self, i: int, reason: bytes) -> dict[bytes, bytes]:
+        return {b"number": numeral(i + 1), b"reason": reason, b"feedback": self.feedback}
 
-
-def _shrink(entries: Sequence[Entry], forms: list[Form], cards: list[list[Quoted]], excess: int) -> None:
-    """Changes *forms* and *cards* until *excess* bytes are gone."""
-    for form in (Form.SHORT, Form.LINE, Form.GONE):
-        for i in reversed(range(len(forms))):
-            if excess <= 0:
-                return
-            if form > forms[i]:
-                smaller = entries[i].html(form)
-                excess -= _size("", [cards[i]]) - _size("", [smaller])
-                forms[i], cards[i] = form, smaller
-
-
-def _size(frame: str, cards: Sequence[Sequence[Quoted]]) -> int:
-    return len(frame.encode()) + sum([stretch.size for card in cards for stretch in card])
-
-
-def _named(kind: str, contents: Sequence[list[Quoted]]) -> dict[str, list[Quoted]]:
-    """What belongs into which slot."""
-    return {f"{kind}{i}": content for i, content in enumerate(contents)}
-
-
-def _filled(frame: str, contents: Mapping[str, list[Quoted]]) -> Body:
-    stretches: list[Quoted] = []
-    for part in split(frame):
-        stretches += contents[part] if isinstance(part, str) else (part,)
-    return Body(stretches)
-
-
-def tidy(text: str) -> str:
-    """At most two empty lines in a row, and none at either end."""
-    while "\n\n\n\n" in text:
-        text = text.replace("\n\n\n\n", "\n\n\n")
-    return text.strip("\n") + "\n"
+    def _shrunk(self, shown: Sequence[Shown], excess: int) -> list[Shown]:
+        """The same with *excess* bytes gone, or everything."""
+        shown = [*shown]
+        sizes = [size(self._html_card(i, each)) for i, each in enumerate(shown)]
+        for form in (Form.SHORT, Form.LINE, Form.GONE):
+            for i in reversed(range(len(shown))):
+                if excess <= 0:
+                    return shown
+                if form > shown[i].place.form:
+                    shown[i] = self.entries[i].show(form)
+                    smaller = size(self._html_card(i, shown[i]))
+                    excess -= sizes[i] - smaller
+                    sizes[i] = smaller
+        return shown

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from jinja2 import (
     FileSystemLoader,
     StrictUndefined,
     TemplateNotFound,
+    TemplateRuntimeError,
     TemplateSyntaxError,
     select_autoescape,
 )
 from jinja2.exceptions import TemplateError
 
+from digest.compose.slots import OWN_MARK, Slot, of_content, printed
 from digest.compose.text import clean, fit, shorten, wrap
 from digest.compose.words import Words
 from digest.errors import SettingsError
@@ -60,7 +62,8 @@ class Templates:
             SettingsError: the template is missing, does not parse, or names what does not exist; with file and line.
         """
         try:
-            return self._environment(words).get_template(name).render(values)
+            # `render` would take the page itself for text that a template keeps, see `concat`
+            return "".join(self._environment(words).get_template(name).generate(values))
         except TemplateNotFound as error:
             places = dict.fromkeys((self._place(error, name), str(error.name)))  # who includes it, and the file itself
             raise SettingsError(f"{': '.join(places)}: there is no such template in {self._loader.places}") from error
@@ -70,7 +73,7 @@ class Templates:
             raise SettingsError(f"{self._place(error, name)}: {error}") from error
 
     def _new_environment(self, words: Words) -> Environment:
-        environment = Environment(
+        environment = _Environment(
             loader=self._loader,
             autoescape=select_autoescape(("html",)),
             undefined=_Undefined,
@@ -82,6 +85,7 @@ class Templates:
         )
         install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(words.gettext, words.ngettext, newstyle=True)
+        environment.tests |= {name: of_content(environment.tests[name]) for name in ("string", "sequence")}
         environment.filters |= {"fit": fit, "shorten": shorten, "wrap": wrap}
         environment.globals |= {"lang": words.tag, "day": words.day, "count": words.count}
         return environment
@@ -92,6 +96,16 @@ class Templates:
             if any(Path(frame.filename).is_relative_to(folder) for folder in self._loader.searchpath):
                 return f"{frame.filename}:{frame.lineno}"
         return name
+
+
+class _Environment(Environment):
+    @staticmethod
+    def concat(stretches: Iterable[str]) -> str:
+        """Text that a template keeps, and may look at: what a macro, `{% set %}`, `{% filter %}` or `super()` gives."""
+        text = "".join(stretches)
+        if OWN_MARK in text:
+            raise TemplateRuntimeError("what is put in later cannot be kept")
+        return text
 
 
 class _Undefined(StrictUndefined):
@@ -132,4 +146,6 @@ class _Loader(FileSystemLoader):
 
 
 def _harmless(value: Any) -> Any:
+    if type(value) is Slot:
+        return printed(value)
     return clean(value) if type(value) is str else value

@@ -1,10 +1,14 @@
-"""What the program says in its own voice: why a paper was picked, the subject, the summary, the status line."""
+"""What the program says in its own voice: why a paper was picked, the subject, the summary, the status line.
+
+What thousands of readers are told alike is remembered by the few values that decide it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from math import ceil
 
 from digest.compose.text import fit, line, width
@@ -147,30 +151,41 @@ def since(digest: Digest, w: Words) -> str:
 
 def subject(digest: Digest, w: Words) -> str:
     """The lead paper, how many more, and the day; never the same twice, because no paper comes twice."""
+    if digest.picks:
+        trending = all(pick.section is Section.TRENDING for pick in digest.picks)
+        lead, rest = digest.picks[0].paper.title, len(digest.picks) - 1
+        return _headline(lead, rest, digest.issue, since(digest, w), trending, w)
     tail = f" · {w.day(digest.issue)}"
-    if not digest.picks and digest.since:
+    if digest.since:
         return w.gettext("Nothing new for you since %(day)s") % {"day": w.day(digest.since)} + tail
-    if not digest.picks:
-        return w.gettext("A quiet day: nothing new for you") + tail
-    rest = len(digest.picks) - 1
+    return w.gettext("A quiet day: nothing new for you") + tail
+
+
+@lru_cache(4096)
+def _headline(lead: str, rest: int, issue: date, since: str, trending: bool, w: Words) -> str:
+    tail = f" · {w.day(issue)}"
     if rest:
         tail = " " + w.ngettext("and %(count)s more", "and %(count)s more", rest) % {"count": w.count(rest)} + tail
     head = ""
-    if digest.since:
-        head = w.gettext("Since %(day)s") % {"day": since(digest, w)} + ": "
-    elif all(pick.section is Section.TRENDING for pick in digest.picks):
+    if since:
+        head = w.gettext("Since %(day)s") % {"day": since} + ": "
+    elif trending:
         head = w.gettext("Trending") + ": "
-    return head + fit(line(digest.picks[0].paper.title), SUBJECT - width(head + tail)) + tail
+    return head + fit(line(lead), SUBJECT - width(head + tail)) + tail
 
 
 def summary(digest: Digest, w: Words) -> str:
     """12 of 412 papers; 3 rising."""
-    shown, considered = len(digest.picks), _considered(digest)
+    rising = [pick for pick in digest.picks if ReasonKind.RISING in [reason.kind for reason in pick.reasons]]
+    return _measure(len(digest.picks), _considered(digest), len(rising), w)
+
+
+@lru_cache(4096)
+def _measure(shown: int, considered: int, rising: int, w: Words) -> str:
     if not considered:
         return w.gettext("No new papers")
     text = w.ngettext("%(shown)s of %(all)s paper", "%(shown)s of %(all)s papers", considered)
     said = text % {"shown": w.count(shown), "all": w.count(considered)}
-    rising = sum(any(r.kind is ReasonKind.RISING for r in pick.reasons) for pick in digest.picks)
     if rising:
         said += "; " + w.ngettext("%(count)s rising", "%(count)s rising", rising) % {"count": w.count(rising)}
     return said
@@ -180,11 +195,16 @@ def preheader(digest: Digest, w: Words) -> str:
     """What a mailbox shows beside the subject: the papers after the lead."""
     if not digest.picks:
         return w.gettext("No new paper matched today; the next digest comes as usual.")
-    titles = [line(pick.paper.title) for pick in digest.picks[1:3]]
-    if not titles:
+    if len(digest.picks) == 1:
         return fit(summary(digest, w), PREHEADER)
+    return _also(tuple([pick.paper.title for pick in digest.picks[1:3]]), w)
+
+
+@lru_cache(4096)
+def _also(titles: tuple[str, ...], w: Words) -> str:
     room = (PREHEADER - 10) // len(titles)
-    return fit(w.gettext("Also: %(titles)s") % {"titles": " · ".join(fit(t, room) for t in titles)}, PREHEADER)
+    shown = " · ".join(fit(line(title), room) for title in titles)
+    return fit(w.gettext("Also: %(titles)s") % {"titles": shown}, PREHEADER)
 
 
 def greeting(digest: Digest, w: Words) -> str:
@@ -202,6 +222,12 @@ def greeting(digest: Digest, w: Words) -> str:
     if Section.FOR_YOU not in sections and digest.subscriber.interests:
         return w.gettext("Nothing new on your topics today. This is what others are reading.")
     return ""
+
+
+def because(to: str, site: str, w: Words) -> str:
+    """You get this because ada@example.org subscribed to Paper Digest."""
+    text = w.gettext("You get this because %(to)s subscribed to %(name)s.")
+    return text % {"to": fit(to, 120), "name": site}
 
 
 def schedule(subscriber: Subscriber, w: Words) -> str:
@@ -240,13 +266,19 @@ def interests(subscriber: Subscriber, w: Words) -> str:
 
 def chosen(digest: Digest, w: Words) -> str:
     """Chosen from 412 papers. Read today: Hugging Face (33 new) and arXiv (379 new)."""
+    considered = _considered(digest) if digest.picks else 0
+    return _chosen(considered, not digest.picks and _wants_none(digest.subscriber), digest.sources, w)
+
+
+@lru_cache(512)
+def _chosen(considered: int, none_wanted: bool, sources: tuple[SourceStatus, ...], w: Words) -> str:
     said = []
-    if digest.picks:
-        text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", _considered(digest))
-        said.append(text % {"count": w.count(_considered(digest))})
-    elif _wants_none(digest.subscriber):
+    if considered:
+        text = w.ngettext("Chosen from %(count)s paper.", "Chosen from %(count)s papers.", considered)
+        said.append(text % {"count": w.count(considered)})
+    elif none_wanted:
         said.append(w.gettext("No new paper matched; such days bring no digest, as you chose."))
-    read = tuple(_brought(status, w) for status in digest.sources if not status.failure)[:12]
+    read = tuple(_brought(status, w) for status in sources if not status.failure)[:12]
     if read:
         said.append(w.gettext("Read today: %(sources)s.") % {"sources": w.both(read)})
     return " ".join(said)

@@ -81,7 +81,6 @@ def shorten(text: str, columns: int) -> str:
     return text[: ends[-1]]
 
 
-@lru_cache(2048)
 def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> str:
     """*text* in lines of at most *columns*; words that are too long are broken, addresses of pages never are.
 
@@ -90,10 +89,10 @@ def wrap(text: str, columns: int = 72, indent: str = "", bullet: str = "") -> st
         columns: with the indent.
         indent: before each line.
         bullet: instead of the first line's indent; as long as that.
-
-    What thousands of readers are told alike is remembered.
     """
     room = columns - len(indent)
+    if text.isascii() and text.isprintable() and text.strip() and len(text) <= room:
+        return (bullet or indent) + " ".join(text.split())
     lines: list[str] = []
     current = ""
     for word in _breakable(text, room):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from digest.compose import sentences
 from digest.compose.cards import Cards
-from digest.compose.headers import digest_mail, every_mail, sender_domain
+from digest.compose.frames import Common, Frames, Own, tidy
+from digest.compose.headers import Letterhead
 from digest.compose.links import Links
-from digest.compose.message import ascii_domain, assemble, mailbox
-from digest.compose.page import Page, tidy
-from digest.compose.quoted import Body, quoted
+from digest.compose.message import Header, ascii_domain, assemble, mailbox
+from digest.compose.page import Page
+from digest.compose.quoted import plain, quoted
 from digest.compose.render import Templates
 from digest.compose.sheet import Sheet, sheet
 from digest.compose.site import Site
@@ -28,8 +30,9 @@ class Written:
     """One digest, ready to go."""
 
     subject: str
-    html_body: Body
-    text_body: Body
+    html_body: bytes
+    """Quoted-printable, like `text_body`."""
+    text_body: bytes
     message_id: str
     """With its angle brackets."""
     message: Message
@@ -37,12 +40,12 @@ class Written:
     @property
     def html(self) -> str:
         """What most readers see."""
-        return self.html_body.text
+        return plain(self.html_body)
 
     @property
     def text(self) -> str:
         """What a terminal shows, or reads aloud."""
-        return self.text_body.text
+        return plain(self.text_body)
 
 
 class Writer:
@@ -58,7 +61,9 @@ class Writer:
         self._templates = Templates(folders)
         self._site = site
         self._links = links
-        self._cards = Cards(self._templates, links, web=site.web, thumbnails=site.thumbnails)
+        self._cards = Cards(self._templates, web=site.web, thumbnails=site.thumbnails)
+        self._frames = Frames(self._templates, site)
+        self._letterhead = Letterhead(site)
 
     def write(self, digest: Digest) -> Written:
         """What the subscriber of *digest* gets.
@@ -66,24 +71,23 @@ class Writer:
         Raises:
             SettingsError: a template is wrong.
         """
-        w = words(digest.subscriber.profile.language)
-        values = self._values(digest, w)
-        html, text = Page(digest, w, values, self._cards, self._templates).bodies()
-        subject = self._subject("digest", w, values)
-        reader = digest.subscriber
+        reader, w = digest.subscriber, words(digest.subscriber.profile.language)
+        page = self._page(digest, w)
+        subject = _subject(page.subject())
+        text, html = page.bodies()
+        address = ascii_domain(reader.email)
         identity = (reader.token, digest.issue.isoformat())
-        message_id = self._message_id(f"{digest.issue:%Y%m%d}", identity)
-        headers = every_mail(
-            self._site,
+        message_id = self._message_id(_compact(digest.issue), identity)
+        headers = self._letterhead.every_mail(
             subject=subject,
-            to=mailbox(reader.profile.name, ascii_domain(reader.email)),
+            to=mailbox(reader.profile.name, address),
             at=digest.planned_at,
             message_id=message_id,
             language=w.tag,
         )
-        headers += digest_mail(self._site, self._links, digest)
+        headers += self._list_headers(digest, page.own)
         data = assemble(headers, text, html, self._boundary(identity))
-        return Written(subject, html, text, message_id, self._message(reader.token, reader.email, data))
+        return Written(subject, html, text, message_id, self._message(reader.token, address, data))
 
     def sheet(self, digest: Digest) -> Sheet:
         """The same for a page of ours: every paper in full, in the subscriber's language, nothing rendered."""
@@ -117,12 +121,11 @@ class Writer:
         token = subscriber.token if subscriber else ""
         w = words(subscriber.profile.language if subscriber else language)
         values = {"to": address, "subscriber": subscriber, **self._about(subscriber, at, w), **values}
-        subject = self._subject(kind, w, values)
+        subject = _subject(self._templates.render(f"mail/{kind}/subject.txt", w, values))
         text, html = (tidy(self._templates.render(f"mail/{kind}/body.{part}", w, values)) for part in ("txt", "html"))
         identity = (kind, token or address, at.isoformat(), subject)
         # no name in To: whoever filled in the form chose it, and the reader may be somebody else
-        headers = every_mail(
-            self._site,
+        headers = self._letterhead.every_mail(
             subject=subject,
             to=ascii_domain(address),
             at=at,
@@ -130,11 +133,8 @@ class Writer:
             language=w.tag,
             answers=answers,
         )
-        data = assemble(headers, Body([quoted(text)]), Body([quoted(html)]), self._boundary(identity))
-        return self._message(token, address, data)
-
-    def _subject(self, kind: str, w: Words, values: Mapping[str, Any]) -> str:
-        return fit(line(self._templates.render(f"mail/{kind}/subject.txt", w, values)), sentences.SUBJECT)
+        data = assemble(headers, quoted(text), quoted(html), self._boundary(identity))
+        return self._message(token, ascii_domain(address), data)
 
     def _about(self, subscriber: Subscriber | None, at: datetime, w: Words) -> dict[str, Any]:
         """The variables of the other mails."""
@@ -145,24 +145,28 @@ class Writer:
             **self._ways(subscriber.token if subscriber else "", at),
         }
 
-    def _values(self, digest: Digest, w: Words) -> dict[str, Any]:
-        """The variables of `mail/digest/`, but for the papers."""
+    def _page(self, digest: Digest, w: Words) -> Page:
         token = digest.subscriber.token
-        return {
-            "site": self._site,
-            "subscriber": digest.subscriber,
-            "to": digest.subscriber.email,
-            "digest": digest,
+        common = Common(
+            w,
+            date=w.long_day(digest.issue),
+            summary=sentences.summary(digest, w),
+            greeting=sentences.greeting(digest, w),
+            chosen=sentences.chosen(digest, w),
+            failures=tuple(sentences.failures(digest, w)),
+        )
+        own = {
             "subject": sentences.subject(digest, w),
             "preheader": sentences.preheader(digest, w),
-            "date": w.long_day(digest.issue),
-            "summary": sentences.summary(digest, w),
-            "greeting": sentences.greeting(digest, w),
-            "chosen": sentences.chosen(digest, w),
-            "failures": sentences.failures(digest, w),
+            "because": sentences.because(digest.subscriber.email, self._site.name, w),
             "webview": self._links.webview(token, digest.issue) if self._site.web else "",
             **self._ways(token, None),
+            "to": digest.subscriber.email,
+            "subscriber": digest.subscriber,
+            "digest": digest,
         }
+        feedback = quoted(self._links.feedback_base(token, digest.issue)) if self._site.web else b""
+        return Page(self._frames, common, own, self._cards.entries(digest.picks, w), feedback)
 
     def _ways(self, token: str, at: datetime | None) -> dict[str, str]:
         """Addresses of our pages for one subscriber; empty where there are no pages, or no subscriber."""
@@ -176,13 +180,32 @@ class Writer:
         }
 
     def _message_id(self, prefix: str, identity: Sequence[str]) -> str:
-        return f"<{prefix}.{self._links.digest_id('message', *identity)}@{sender_domain(self._site)}>"
+        return f"<{prefix}.{self._links.digest_id('message', *identity)}@{self._letterhead.domain}>"
 
     def _boundary(self, identity: Sequence[str]) -> str:
         return f"=_{self._links.digest_id('boundary', *identity)}"
 
+    def _list_headers(self, digest: Digest, own: Own) -> list[Header]:
+        token, domain = digest.subscriber.token, self._site.mail_domain
+        return self._letterhead.digest_mail(
+            issue=_compact(digest.issue),
+            unsubscribe=own["unsubscribe"],
+            unsubscribe_address=self._links.unsubscribe_address(token, domain) if domain else self._letterhead.contact,
+            webview=own["webview"],
+        )
+
     def _message(self, token: str, address: str, data: bytes) -> Message:
-        sender = ascii_domain(self._site.address)
+        sender = self._letterhead.address
         if token and self._site.mail_domain:
             sender = self._links.bounce_address(token, self._site.mail_domain)
-        return Message(sender, ascii_domain(address), data)
+        return Message(sender, address, data)
+
+
+@lru_cache(4096)
+def _subject(rendered: str) -> str:
+    return fit(line(rendered), sentences.SUBJECT)
+
+
+def _compact(day: date) -> str:
+    """20260204; `strftime` takes ten times as long."""
+    return day.isoformat().replace("-", "")
