@@ -16,9 +16,9 @@ from digest.compose import Links, Site, Writer, template_folder
 from digest.compose.sentences import subject
 from digest.compose.text import wrap
 from digest.compose.words import words
-from digest.models import Digest, Subscriber
+from digest.models import Digest, Reason, ReasonKind, Subscriber
 from tests.compose_days import DAYS, full_day
-from tests.make import a_subscriber
+from tests.make import a_digest, a_paper, a_pick, a_subscriber
 from tests.test_compose_hostile import DIGEST
 from tests.test_compose_templates import put
 
@@ -125,3 +125,22 @@ def test_a_page_that_only_prints_is_rendered_once_for_all_who_are_told_the_same(
     readers = [replace(READERS[0], token=f"t{n}", id=n) for n in range(3)]
     texts = [ours.write(for_reader(full_day(), reader)).text for reader in readers]
     assert len({text.splitlines()[0] for text in texts}) == times
+
+
+@pytest.mark.parametrize(
+    ("template", "times"),
+    [
+        ("{{ card.plain_title|upper }} {% if card.summary %}{{ card.plain_summary }}{% endif %}", 1),
+        ("{{ card.title|length }}", 2),
+        ("{% set title %}{{ card.title }}{% endset %}{{ title|length }}", 2),
+    ],
+)
+def test_a_card_without_marks_is_rendered_once_for_readers_of_any_words(
+    tmp_path: Path, template: str, times: int
+) -> None:
+    put(tmp_path, "digest/card.txt", "Chance: {{ range(10**12)|random }}\n" + template)
+    ours = writer(tmp_path)
+    paper = a_paper(title="Owls and mice", abstract="Owls.")
+    reasons = [(Reason(ReasonKind.TOPIC, "animals", (word,)),) for word in ("owls", "mice")]
+    texts = [ours.write(a_digest(a_pick(paper, reasons=each))).text for each in reasons]
+    assert len({line for text in texts for line in text.splitlines() if "Chance" in line}) == times

@@ -10,8 +10,8 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from markupsafe import escape
@@ -20,9 +20,10 @@ from digest.compose import sentences
 from digest.compose.links import Verb, feedback_tail
 from digest.compose.quoted import EMPTY, Blank, blank, quoted
 from digest.compose.render import Templates
-from digest.compose.slots import slot
+from digest.compose.slots import own_slot, slot
 from digest.compose.text import few, fit, line, pieces, safe_url, shorten, visible, wrap
 from digest.compose.words import NO_BREAK, Words
+from digest.errors import SettingsError
 from digest.models import Paper, Pick, Reason, Section
 
 KEPT = 4096
@@ -63,8 +64,11 @@ class Card:
 
     title: tuple[tuple[str, bool], ...]
     """In pieces, each with whether the reader's words match it; likewise `summary`."""
+    plain_title: str
+    """The title without marks."""
     url: str
     summary: tuple[tuple[str, bool], ...]
+    plain_summary: str
     authors: str
     where: tuple[str, ...]
     """Where it was listed, and when."""
@@ -81,15 +85,15 @@ class Card:
     hide: str
     """Hide an author; empty where none is named."""
 
-    @property
-    def plain_title(self) -> str:
-        """The title without marks."""
-        return "".join(piece for piece, _ in self.title)
 
-    @property
-    def plain_summary(self) -> str:
-        """The summary without marks."""
-        return "".join(piece for piece, _ in self.summary)
+class Look(NamedTuple):
+    """What decides a card, but for the marks; nothing of the reader is in it, so that many share it."""
+
+    pick: Pick
+    """Without reasons, score and section."""
+    has_reason: bool
+    words: Words
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,8 @@ class Cards:
         self._templates = templates
         self._web = web
         self._thumbnails = thumbnails
+        self._unmarked = lru_cache(KEPT)(self._describe)
+        self._unmarked_blank = lru_cache(KEPT)(self._render_unmarked)
         self._rendered = lru_cache(KEPT)(self._render)
         self._said = lru_cache(KEPT)(_said)
         self._entries: defaultdict[Words, dict[int, Entry]] = defaultdict(dict)
@@ -174,37 +180,51 @@ class Cards:
 
     def _entry(self, pick: Pick, words: Words) -> Entry:
         said = self._said(pick.reasons, words)
-        # nothing of the reader may enter the key, so that what is rendered is shared even where picks are not
-        shared = Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
-        return Entry(pick, said, partial(self._rendered, shared, said.terms, bool(said.html), words))
+        shared = _without_reader(pick)
+        return Entry(pick, said, lambda form: self._rendered(Look(shared, bool(said.html), words, form), said.terms))
 
-    def _render(self, pick: Pick, terms: frozenset[str], has_reason: bool, words: Words, form: Form) -> Rendered:
-        """What only the paper and the marked words decide: the templates are asked once for most readers."""
-        card = self.card(pick, terms, has_reason, words, form)
-        files = ("line.html", "line.txt") if form is Form.LINE else ("card.html", "card.txt", "links.txt")
-        return Rendered(*[self._blank(f"mail/digest/{file}", card, words) for file in files])
+    def _render(self, look: Look, terms: frozenset[str]) -> Rendered:
+        card = self._marked(look, terms)
+        files = ("line.html", "line.txt") if look.form is Form.LINE else ("card.html", "card.txt", "links.txt")
+        return Rendered(*[self._unmarked_blank(file, look) or self._blank(file, card, look.words) for file in files])
+
+    def _render_unmarked(self, file: str, look: Look) -> Blank | None:
+        """For readers of any words; None where the template looks at the marks, or is wrong."""
+        try:
+            return self._blank(file, self._unmarked(look), look.words)
+        except SettingsError:
+            return None
 
     def _blank(self, file: str, card: Card, words: Words) -> Blank:
-        return blank(self._templates.render(file, words, {"card": card}).strip("\n"), file, SLOTS)
+        name = f"mail/digest/{file}"
+        return blank(self._templates.render(name, words, {"card": card}).strip("\n"), name, SLOTS)
 
-    def card(self, pick: Pick, terms: frozenset[str], has_reason: bool, words: Words, form: Form) -> Card:
-        """The variable `card` for one pick, with open slots for what depends on the reader."""
-        paper = pick.paper
-        columns = _COLUMNS[form]
-        title = fit(line(paper.title), columns[0]) or words.gettext("Untitled")
+    def card(self, pick: Pick, terms: frozenset[str], words: Words) -> Card:
+        """The variable `card` for one pick in full, with open slots for what depends on the reader."""
+        return self._marked(Look(_without_reader(pick), bool(pick.reasons), words, Form.FULL), terms)
+
+    def _marked(self, look: Look, terms: frozenset[str]) -> Card:
+        card = self._unmarked(look)
+        marks = visible(f"{card.plain_title}\n{card.plain_summary}", terms)
+        return replace(card, title=pieces(card.plain_title, marks), summary=pieces(card.plain_summary, marks))
+
+    def _describe(self, look: Look) -> Card:
+        """The card before its words are marked; whoever looks at `title` or `summary` is refused."""
+        paper, words, columns = look.pick.paper, look.words, _COLUMNS[look.form]
         summary = shorten(paper.tldr or paper.abstract, columns[1])
-        marks = visible(f"{title}\n{summary}", terms)
         return Card(
-            title=pieces(title, marks),
+            title=own_slot("title", filled=True),
+            plain_title=fit(line(paper.title), columns[0]) or words.gettext("Untitled"),
             url=safe_url(paper.url) or safe_url(paper.huggingface_url) or safe_url(paper.pdf_url),
-            summary=pieces(summary, marks),
+            summary=own_slot("summary", filled=bool(summary)),
+            plain_summary=summary,
             authors=_byline(paper, words),
-            where=_where(pick, words),
-            signals=tuple(sentences.signals(pick.signal, words)),
+            where=_where(look.pick, words),
+            signals=tuple(sentences.signals(look.pick.signal, words)),
             links=_links(paper, words),
-            thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and form is Form.FULL else "",
+            thumbnail=safe_url(paper.thumbnail_url) if self._thumbnails and look.form is Form.FULL else "",
             number=slot("number", "card.number"),
-            reason=slot("reason", "card.reason") if has_reason else "",
+            reason=slot("reason", "card.reason") if look.has_reason else "",
             more=self._link(paper, Verb.MORE),
             less=self._link(paper, Verb.LESS),
             save=self._link(paper, Verb.SAVE),
@@ -214,7 +234,12 @@ class Cards:
     def _link(self, paper: Paper, verb: Verb) -> str:
         if not self._web or len(paper.id) > LONGEST_ID:
             return ""
-        return slot("feedback", f"card.{verb}", feedback_tail(paper.id, verb))
+        link: str = slot("feedback", f"card.{verb}", feedback_tail(paper.id, verb))
+        return link
+
+
+def _without_reader(pick: Pick) -> Pick:
+    return Pick(pick.paper, 0, Section.QUIETER, (), pick.listed_at, pick.sources, pick.signal)
 
 
 def _said(reasons: tuple[Reason, ...], words: Words) -> Said:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from digest.compose import sentences
-from digest.compose.cards import Card, Cards, Form
+from digest.compose.cards import Card, Cards
 from digest.compose.frames import section_title
 from digest.compose.links import Links, Verb
 from digest.compose.words import Words
@@ -61,7 +61,7 @@ def sheet(digest: Digest, cards: Cards, links: Links, words: Words) -> Sheet:
 def _card(digest: Digest, pick: Pick, cards: Cards, links: Links, words: Words) -> Card:
     terms = frozenset(term for reason in pick.reasons for term in reason.terms)
     token = digest.subscriber.token
-    card = cards.card(pick, terms, bool(pick.reasons), words, Form.FULL)
+    card = cards.card(pick, terms, words)
 
     def link(verb: Verb, slot: str) -> str:
         return links.feedback(token, digest.issue, pick.paper.id, verb) if token and slot else ""

@@ -6,7 +6,7 @@ filter, a comparison, an attribute) depends on what will stand there, and is ref
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from jinja2 import TemplateRuntimeError
 from markupsafe import Markup
@@ -51,13 +51,13 @@ for _operation in (
     setattr(Slot, f"__{_operation}__", Slot._refuse)
 
 
-def slot(name: str, variable: str, tail: str = "") -> str:
-    """A slot *name*, and *tail* behind it; typed as the text that will stand there."""
-    return cast(str, Slot(variable, f"{MARK}{name}{MARK}{tail}"))
+def slot(name: str, variable: str, tail: str = "") -> Any:
+    """A slot *name*, and *tail* behind it; has the type of whatever will stand there."""
+    return Slot(variable, f"{MARK}{name}{MARK}{tail}")
 
 
-def own_slot(name: str, *, filled: bool) -> Slot:
-    """A slot for the variable *name* of one reader."""
+def own_slot(name: str, *, filled: bool) -> Any:
+    """A slot for what is one reader's own; it cannot be kept in a macro or `{% set %}…{% endset %}` either."""
     return Slot(name, f"{OWN_MARK}{name}{OWN_MARK}" if filled else "", filled=filled)
 
 
