@@ -60,7 +60,7 @@ def network(*hosts: str) -> Iterator[Network]:
         _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
         _ip("-n", switch, "link", "set", "bridge", "up")
         _lay(switch, "here", str(number), f"dg{number}")
-        # by hand: a namespace takes its cables with it some time after it went, when the next network may lie here already
+        # by hand: a namespace takes its cables with it some time later, when the next network may lie here already
         stack.callback(_ip, "link", "del", f"dg{number}")
         _set_up((), f"dg{number}", made.here)
         for host, address in made.addresses.items():

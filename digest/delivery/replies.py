@@ -189,7 +189,9 @@ def asked_to_wait(text: str) -> float | None:
 
 def one_line(text: str) -> str:
     """*text* as it may stand in a log line or a status: printable, one line, not endless."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST_TEXT]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:_LONGEST_TEXT]
 
 
 FIRST_RETRY = 60.0

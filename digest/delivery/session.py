@@ -7,7 +7,6 @@ verified; a password never crosses a wire in the clear.
 
 from __future__ import annotations
 
-import re
 import smtplib
 import socket
 import ssl
@@ -44,7 +43,8 @@ class Timeouts:
 
 
 _Found = TypeVar("_Found")
-_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_MARKS = (b" ", b"-", b"")
+"""Behind the code of a reply's line: it is the last, others follow, the code is all."""
 _LONGEST_LINE = 4096
 """RFC 5321, section 4.5.3.1.5, allows 512; some servers explain themselves at more length."""
 _MOST_LINES = 100
@@ -91,12 +91,12 @@ class Session(smtplib.SMTP):
         code = b""
         while len(lines) < _MOST_LINES:
             line = self._line(deadline)
-            match = _REPLY_LINE.fullmatch(line)
-            if match is None or (code and match[1] != code):
+            said, mark = line[:3], line[3:4]
+            if not (said.isdigit() and b"2" <= said[:1] <= b"5" and mark in _MARKS and code in {b"", said}):
                 raise self._useless(f"answered nonsense: {one_line(line.decode('utf-8', 'replace'))!r}")
-            code = match[1]
-            lines.append((match[3] or b"").strip())
-            if match[2] != b"-":
+            code = said
+            lines.append(line[4:].strip())
+            if mark != b"-":
                 return int(code), b"\n".join(lines)
         raise self._useless("answered without end")
 
