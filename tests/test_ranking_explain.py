@@ -59,6 +59,18 @@ def test_the_parts_add_up_to_the_total_of_every_paper() -> None:
         assert sum(part.value for part in told.parts) == pytest.approx(told.total, abs=1e-4)
 
 
+def test_the_words_of_an_interest_add_up_to_its_value() -> None:
+    """Whatever the paper, picked or not; and each word that is told is in the paper."""
+    for candidate in TODAY.candidates:
+        interests = explain(TODAY, READER, candidate.paper.id).interests
+        assert len(interests) == 3
+        for interest in interests:
+            assert sum(term.value for term in interest.terms) == pytest.approx(interest.value, abs=0.02)
+            words = [term.text for term in interest.terms if not term.text.startswith("(")]
+            assert len(set(words)) == len(words) <= 12
+            assert all(word in text_of(candidate.paper) for word in words)
+
+
 def test_an_explanation_agrees_with_the_choice() -> None:
     selection = choose(TODAY, [READER])[0]
     told = {c.paper.id: explain(TODAY, READER, c.paper.id) for c in TODAY.candidates}

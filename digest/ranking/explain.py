@@ -33,10 +33,15 @@ from digest.ranking.text import Floats, Ids
 
 SHOWN = 6
 """Words of a reason at most."""
+TOLD = 12
+"""Words of an interest that are told one by one in an explanation ..."""
+LITTLE = 0.005
+"""... unless they add and take less than this, which prints as 0."""
 COMMON = 0.1
 """A word that more than so many of the papers have explains nothing, unless the reader typed it."""
-MEANING = "(likeness in meaning)"
-"""Stands among the words for what the embedding added to, or took from, their sum."""
+OTHERS, ORDINARY, MEANING = "(its other words)", "(less what is ordinary)", "(likeness in meaning)"
+"""Stand among the words of an explanation: for the sum of those that are not told, for what makes an ordinary paper 0,
+and for what the embedding added to, or took from, the words' value."""
 LEAST = 0.05
 """A reason that adds less than this share of the score is left unsaid."""
 
@@ -59,6 +64,7 @@ class Interest:
     """In spreads of ordinary papers: 0 is ordinary, 2 a match, 3 a strong one."""
     weight: float
     terms: tuple[Term, ...]
+    """The words that add or take most, and the rest in sum: together they are `value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,13 +319,26 @@ def _interests(pool: Pool, reader: Reader, profile: Profile, number: int) -> tup
     values = (
         pool.meanings.blend(words, profile.facets, [reader] * len(words)) if pool.meanings and len(words) else words
     )
-    meant = (values - words)[:, number]
     found = []
-    for facet, value, meaning in zip(profile.facets, values[:, number], meant, strict=True):
-        words, library, latent = contributions(pool, facet, number)
-        everything = words + library + latent[0] + latent[1]
-        terms = surface(pool, number, everything, common=facet.kind is ReasonKind.TOPIC)
-        if meaning:
-            terms.append(Term(MEANING, float(meaning)))
+    for facet, value, worded in zip(profile.facets, values[:, number], words[:, number], strict=True):
+        terms = _told(pool, facet, number, float(worded))
+        if value != worded:
+            terms.append(Term(MEANING, float(value - worded)))
         found.append(Interest(facet.kind, facet.subject, float(value), facet.weight, tuple(terms)))
     return tuple(sorted(found, key=lambda i: -i.value))
+
+
+def _told(pool: Pool, facet: Facet, number: int, value: float) -> list[Term]:
+    """What makes up *value*: the words that add or take most, then the other words, then what is ordinary."""
+    words, library, latent = contributions(pool, facet, number)
+    added = (words + library + latent[0] + latent[1]).tolist()
+    written = pool.worded(number)
+    named = [
+        Term(w[0].text, adds)
+        for i, adds in zip(pool.terms(number).tolist(), added, strict=True)
+        if (w := written[i][1])
+    ]
+    told = sorted((t for t in named if abs(t.value) >= LITTLE), key=lambda t: (-abs(t.value), t.text))[:TOLD]
+    others = sum(added) - sum(t.value for t in told)
+    rest = Term(OTHERS, others), Term(ORDINARY, value - sum(added))
+    return [*told, *(t for t in rest if abs(t.value) >= LITTLE)]
