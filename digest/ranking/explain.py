@@ -116,8 +116,8 @@ def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     found: list[tuple[float, Reason]] = []
     if section is not Section.TRENDING and scores.relevance[row, number] > 0 and scores.winner[row, number] >= 0:
         facet = turn.profile.facets[scores.winner[row, number]]
-        weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
-        found += [(weight * r.value, r) for r in _interest_reasons(turn, facet, number)]
+        weighted = RELEVANCE * float(scores.weighted[row, number])
+        found += [(weighted * r.value, r) for r in _interest_reasons(turn, facet, number)]
     if scores.author[row, number]:
         found.append((AUTHOR, Reason(ReasonKind.AUTHOR, _followed(pool, reader, number))))
     if scores.category[row, number] > 0:
@@ -267,7 +267,7 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
         relevance=float(block.scores.relevance[0, number]),
         floor=float(floors(block.scores.age)[0, number]),
         total=float(total[number]),
-        parts=_parts(pool, block, profile, number),
+        parts=_parts(pool, block, number),
         interests=_interests(pool, reader, profile, number),
         reasons=reasons(turn, number, section or Section.FOR_YOU),
     )
@@ -299,12 +299,10 @@ def _ruled_out(pool: Pool, reader: Reader, number: int) -> tuple[Verdict, str] |
     return (Verdict.SEEN, reader.seen[paper.id].isoformat()) if paper.id in reader.seen else None
 
 
-def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Part, ...]:
+def _parts(pool: Pool, block: Ranked, number: int) -> tuple[Part, ...]:
     scores = block.scores
-    best = scores.winner[0, number]
-    weight = profile.facets[best].weight if best >= 0 and scores.relevance[0, number] > 0 else 1.0
     parts = (
-        Part("relevance", RELEVANCE * weight * float(scores.relevance[0, number])),
+        Part("relevance", RELEVANCE * float(scores.weighted[0, number])),
         Part("trending", HEAT * float(pool.trend.heat[number])),
         Part("author", AUTHOR * float(scores.author[0, number])),
         Part("category", CATEGORY * float(scores.category[0, number])),
