@@ -21,8 +21,8 @@ USUAL = 0.1
 """Spread of the likeness of ordinary papers, leaned on where a day's papers are few."""
 NEIGHBOURS, FEWEST = 10, 20
 """Each paper leans on so many others, but on no more than one in `FEWEST` of the day's ..."""
-LEANING = 0.5
-"""... and so much: 5 to 20 neighbours and 0.3 to 0.7 rank alike."""
+LEANING = 0.3
+"""... and so much: 5 to 20 neighbours and 0.3 to 0.7 rank much alike."""
 BLOCK = 512
 """Papers compared with all others at once."""
 
