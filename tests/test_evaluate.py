@@ -221,6 +221,22 @@ def test_what_was_said_later_is_not_known_then(program: Program) -> None:
     assert looked(program)["liked_rank"]["digest"][0] < then
 
 
+def test_a_weekly_issue_is_looked_at_as_it_was_chosen(tmp_path: Path) -> None:
+    """Six days old, its papers were no older for the reader than fresh ones."""
+    with upstream.serve(date(2026, 2, 4)) as base:
+        program = Program(tmp_path)
+        program.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base)
+        program.roster(f"{ROSTER}  - {{email: bo@example.org, topics: [attention mechanisms], days: [tue]}}\n")
+        for moment in ("2026-02-03T12:00Z", SEVEN, "2026-02-10T12:00Z"):
+            program.run(moment)
+    digest = next(d for d, _ in app.digests(program.settings) if d.subscriber.email == "bo@example.org")
+    best = max((pick for pick in digest.picks if pick.section == "for_you"), key=lambda pick: pick.score)
+    say(program, digest.subscriber.id, "more", best.paper.id, later=timedelta(days=7))
+    found = looked(program, "2026-02-12T12:00Z")
+    assert found["liked"] == 1
+    assert found["liked_rank"]["digest"][0] == 0
+
+
 def test_a_word_taken_back_does_not_count(program: Program) -> None:
     [(reader, papers), *_] = shown(program).items()
     for verb in ("more", "none", "save", "unsave", "more", "less"):
