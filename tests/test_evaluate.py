@@ -70,21 +70,43 @@ def test_json_and_the_orders_can_be_had(cases: Path, tmp_path: Path) -> None:
     assert (dumped["set"], dumped["case"], len(dumped["order"])) == ("invented/phrase", "owls", 40)
 
 
+def a_case(**given: Any) -> dict[str, Any]:
+    return {"case": "a", "topics": [], "liked": [], "candidates": ["a"], "relevant": {"a": 1}} | given
+
+
+def test_ids_may_be_numbers(cases: Path, tmp_path: Path) -> None:
+    write(cases / "papers.jsonl.gz", {"id": 0, "title": "An owl"}, {"id": 1, "title": "A loaf"})
+    write(cases / "cases-phrase.jsonl.gz", a_case(topics=["owls"], candidates=[1, 0], relevant={"0": 1}))
+    evaluate(cases, "--dump", tmp_path / "orders.jsonl", home=tmp_path)
+    assert json.loads((tmp_path / "orders.jsonl").read_text())["order"] == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     ("file", "spoilt", "told"),
     [
         ("cases-phrase.jsonl.gz", ['{"case": "a"}'], r"cases-phrase.jsonl.gz:1: 'candidates' is missing"),
         ("cases-phrase.jsonl.gz", ["", "{"], "cases-phrase.jsonl.gz:2: no JSON: "),
-        ("cases-phrase.jsonl.gz", ["[1]"], "cases-phrase.jsonl.gz:1: "),
+        ("cases-phrase.jsonl.gz", ["[1]"], "cases-phrase.jsonl.gz:1: a line must be an object, not [1]"),
+        ("cases-phrase.jsonl.gz", [""], "cases-phrase.jsonl.gz: holds no case"),
         (
             "cases-phrase.jsonl.gz",
-            ['{"case": "a", "candidates": [], "relevant": {"x": "good"}}'],
-            "cases-phrase.jsonl.gz:1: could not convert string to float: 'good'",
+            [a_case(topics="owls")],
+            "cases-phrase.jsonl.gz:1: topics must be a list, not 'owls'",
         ),
-        ("papers.jsonl.gz", ['{"id": "a", "authors": 3}'], "papers.jsonl.gz:1: "),
+        ("cases-phrase.jsonl.gz", [a_case(liked=[["a"]])], "cases-phrase.jsonl.gz:1: liked must be text, not ['a']"),
+        ("cases-phrase.jsonl.gz", [a_case(relevant=["a"])], "cases-phrase.jsonl.gz:1: relevant must be an object"),
+        (
+            "cases-phrase.jsonl.gz",
+            [a_case(relevant={"a": "good"})],
+            "cases-phrase.jsonl.gz:1: a grade must be a number",
+        ),
+        ("cases-phrase.jsonl.gz", [a_case(relevant={"a": -1})], "cases-phrase.jsonl.gz:1: a grade must be a number"),
+        ("cases-phrase.jsonl.gz", [a_case(relevant={"a": float("nan")})], "cases-phrase.jsonl.gz:1: a grade must be"),
+        ("papers.jsonl.gz", ['{"id": "a", "authors": 3}'], "papers.jsonl.gz:1: authors must be a list, not 3"),
+        ("papers.jsonl.gz", ['{"id": "a", "title": ["b"]}'], "papers.jsonl.gz:1: title must be text, not ['b']"),
     ],
 )
-def test_a_line_that_is_wrong_is_named(cases: Path, tmp_path: Path, file: str, spoilt: list[str], told: str) -> None:
+def test_a_line_that_is_wrong_is_named(cases: Path, tmp_path: Path, file: str, spoilt: list[Any], told: str) -> None:
     write(cases / file, *spoilt)
     done = evaluate(cases, home=tmp_path)
     assert done.exit_code == 2
@@ -164,6 +186,7 @@ def test_with_too_little_feedback_it_says_so(program: Program) -> None:
     assert done.exit_code == 0
     assert done.output.startswith("There is too little feedback to judge by: ")
     assert looked(program)["liked"] == 1 < LEAST
+    assert looked(program)["disliked_rank"] == {}
 
 
 def test_what_readers_liked_is_set_against_upvotes(program: Program) -> None:
@@ -196,6 +219,22 @@ def test_what_was_said_later_is_not_known_then(program: Program) -> None:
     assert then > 0
     say(program, ada.subscriber.id, "more", worst, later=-timedelta(hours=2))
     assert looked(program)["liked_rank"]["digest"][0] < then
+
+
+def test_a_weekly_issue_is_looked_at_as_it_was_chosen(tmp_path: Path) -> None:
+    """Six days old, its papers were no older for the reader than fresh ones."""
+    with upstream.serve(date(2026, 2, 4)) as base:
+        program = Program(tmp_path)
+        program.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base)
+        program.roster(f"{ROSTER}  - {{email: bo@example.org, topics: [attention mechanisms], days: [tue]}}\n")
+        for moment in ("2026-02-03T12:00Z", SEVEN, "2026-02-10T12:00Z"):
+            program.run(moment)
+    digest = next(d for d, _ in app.digests(program.settings) if d.subscriber.email == "bo@example.org")
+    best = max((pick for pick in digest.picks if pick.section == "for_you"), key=lambda pick: pick.score)
+    say(program, digest.subscriber.id, "more", best.paper.id, later=timedelta(days=7))
+    found = looked(program, "2026-02-12T12:00Z")
+    assert found["liked"] == 1
+    assert found["liked_rank"]["digest"][0] == 0
 
 
 def test_a_word_taken_back_does_not_count(program: Program) -> None:

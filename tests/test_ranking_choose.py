@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from digest.models import Interests, ReasonKind, Section, Topic
 from digest.ranking import Profile, Reader, Verdict, choose, compile_reader, explain, learn, prepare
+from digest.ranking.scoring import FLOOR
 from tests.make import NOON, a_candidate, a_paper, interests
 from tests.ranking_days import SUBJECTS, day, pool
 
@@ -210,6 +211,23 @@ def test_hardly_any_papers_are_no_trouble(papers: int) -> None:
 def test_papers_without_text_are_no_trouble() -> None:
     empty = [a_candidate(a_paper(title="", abstract="", authors=(), categories=())) for _ in range(3)]
     assert choose(pool(empty), [Reader(interests("owls"), liked=(empty[0].paper,))])[0].picks == ()
+
+
+def test_a_liked_paper_without_a_word_asks_for_nothing() -> None:
+    """And a candidate without one is like nothing, however many papers the latent view was learnt from."""
+    wordless = a_paper(title="", abstract="", authors=())
+    papers = [*day(), a_candidate(a_paper(title="", abstract="", authors=()))]
+    library = tuple(c.paper for c in day(each=30))
+    today = prepare(papers, learn(library), NOON)
+    nothing, much = Reader(interests(), liked=(wordless,)), Reader(interests(), liked=library)
+    assert [s.matched for s in choose(today, [nothing, replace(nothing, disliked=(wordless,))])] == [0, 0]
+    assert explain(today, much, papers[-1].paper.id).relevance < FLOOR
+
+
+def test_a_muted_word_in_an_author_s_name_mutes_nothing() -> None:
+    papers = [a_candidate(replace(c.paper, authors=("Otto Owl", "Bo Mouse-Owl"))) for c in day()[10:20]]
+    reader = Reader(interests("bridges", muted=("owl", "mouse")))
+    assert choose(prepare(papers, learn(c.paper for c in day(each=30)), NOON), [reader])[0].matched == 10
 
 
 def test_a_kept_profile_chooses_alike_and_a_stale_one_is_compiled_again() -> None:

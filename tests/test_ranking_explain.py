@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from digest.models import Interests, ReasonKind
+from digest.models import Interests, ReasonKind, Topic
 from digest.ranking import Reader, Verdict, choose, explain
 from digest.ranking.text import STOP_WORDS, text_of
 from tests.make import a_candidate, a_paper, interests
@@ -57,6 +57,26 @@ def test_the_parts_add_up_to_the_total_of_every_paper() -> None:
     for candidate in TODAY.candidates:
         told = explain(TODAY, READER, candidate.paper.id)
         assert sum(part.value for part in told.parts) == pytest.approx(told.total, abs=1e-4)
+
+
+def test_the_parts_add_up_where_a_weight_decides_which_interest_wins() -> None:
+    reader = Reader(Interests(topics=(Topic("owls", 2.0), Topic("garden", 0.5), Topic("sound mouse"))))
+    told = [explain(TODAY, reader, candidate.paper.id) for candidate in TODAY.candidates]
+    assert any(e.interests[0].subject == "garden" and e.interests[1].subject == "owls" for e in told)
+    for each in told:
+        assert sum(part.value for part in each.parts) == pytest.approx(each.total, abs=1e-4)
+
+
+def test_the_words_of_an_interest_add_up_to_its_value() -> None:
+    """Whatever the paper, picked or not; and each word that is told is in the paper."""
+    for candidate in TODAY.candidates:
+        interests = explain(TODAY, READER, candidate.paper.id).interests
+        assert len(interests) == 3
+        for interest in interests:
+            assert sum(term.value for term in interest.terms) == pytest.approx(interest.value, abs=0.02)
+            words = [term.text for term in interest.terms if not term.text.startswith("(")]
+            assert len(set(words)) == len(words) <= 12
+            assert all(word in text_of(candidate.paper) for word in words)
 
 
 def test_an_explanation_agrees_with_the_choice() -> None:

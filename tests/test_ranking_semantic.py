@@ -19,7 +19,9 @@ from digest.pipeline.meaning import told
 from digest.ranking import Reader, Vectors, choose, explain, learn, prepare
 from digest.ranking.bert import Bert, tensors
 from digest.ranking.embedding import SLICE, Text, vectors_of
+from digest.ranking.meaning import Meanings
 from digest.ranking.model_files import ModelFiles, locate
+from digest.ranking.profiles import compile_reader
 from digest.ranking.semantic import Embedder
 from digest.ranking.text import text_of
 from digest.ranking.vectors import from_bytes, to_bytes
@@ -246,6 +248,26 @@ def test_why_tells_what_meaning_adds(lookup: Embedder) -> None:
     [term] = [t for t in after.terms if t.text == "(likeness in meaning)"]
     assert term.value == pytest.approx(after.value - before.value, abs=1e-4)
     assert term.value > 0.3
+
+
+def test_a_paper_is_understood_with_its_neighbours() -> None:
+    """Two papers are as like the liked one, but those beside the first more than those beside the second."""
+    liked = a_paper(title="liked")
+    places = {"first": (6, 8, 0), "beside the first": (8, 6, 0), "second": (6, 0, 8), "beside the second": (0, 0, 10)}
+    far = [a_paper(title=f"far {n}") for n in range(180)]
+    near = [a_paper(title=name) for name in places for _ in range(1 if name in {"first", "second"} else 9)]
+    dice = np.random.default_rng(0)
+    rows = {p.id: dice.normal(size=3) * (0.1, 1, 1) - (0.5, 0, 0) for p in far}
+    rows |= {p.id: np.array(places[p.title], float) for p in near} | {liked.id: np.array([1.0, 0, 0])}
+    vectors = Vectors({i: (row / np.linalg.norm(row)).astype(np.float32) for i, row in rows.items()})
+    reader = Reader(interests(liked=(liked.id,)), liked=(liked,), vectors=vectors)
+    meanings = Meanings.of(vectors, [*near, *far])
+    assert meanings is not None
+    facets = compile_reader(reader, learn([])).facets
+    values = dict(
+        zip([p.title for p in near], meanings.blend(np.zeros((1, 200), np.float32), facets, [reader])[0], strict=False)
+    )
+    assert values["first"] > values["second"] + 0.1
 
 
 def test_without_vectors_for_anything_nothing_changes() -> None:

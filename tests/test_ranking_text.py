@@ -29,6 +29,15 @@ def test_a_pair_does_not_reach_over_the_end_of_a_sentence() -> None:
     assert len(bag("We saw owls. Bridges fell").ids) == len(bag("saw").ids) + 5
 
 
+def test_what_is_written_without_spaces_has_words_all_the_same() -> None:
+    """Chinese and Japanese: a phrase is found in the midst of a sentence, and mutes; a full stop ends a clause."""
+    sentence = "我们提出一种量子纠错方法。"
+    assert set(bag("量子纠错").ids) < set(bag(sentence).ids)
+    assert not set(bag("法我").ids) <= set(bag(sentence + sentence).ids)
+    assert Plain.of(a_paper(title=sentence)).has("量子")
+    assert not Plain.of(a_paper(title=sentence)).has("子量")
+
+
 def test_an_order_of_words_is_a_term_of_its_own() -> None:
     assert not np.array_equal(bag("model language").ids, bag("language model").ids)
 

@@ -158,6 +158,9 @@ def _before(each: Replayed) -> tuple[float, float] | None:
 
 
 def _compared(pairs: Sequence[tuple[float, float]]) -> dict[str, Estimate]:
-    values = np.array(pairs, float).reshape(-1, 2)
+    """Both, and by how much they differ; nothing where there is nothing to tell."""
+    if not pairs:
+        return {}
+    values = np.array(pairs, float)
     ours, upvotes = values[:, 0], values[:, 1]
     return {OURS: estimate(ours), UPVOTES: estimate(upvotes), DIFFERENCE: estimate(ours - upvotes)}

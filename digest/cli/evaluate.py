@@ -65,12 +65,12 @@ def _show_looked(found: Looked, *, as_json: bool) -> None:
         click.echo(f"There is too little feedback to judge by: {told}.")
         return
     named = {
-        "a liked paper stands at (0 is the top)": found.liked_rank if found.liked else None,
-        "a disliked paper stands at": found.disliked_rank if found.disliked else None,
-        "a liked paper stands before others of its mail": found.before if found.liked else None,
+        "a liked paper stands at (0 is the top)": found.liked_rank,
+        "a disliked paper stands at": found.disliked_rank,
+        "a liked paper stands before others of its mail": found.before,
     }
-    rows = [[name, *map(str, values.values())] for name, values in named.items() if values]
-    _table(["", *found.before], rows)
+    told_of = {name: values for name, values in named.items() if values}
+    _table(["", *next(iter(told_of.values()))], [[name, *map(str, each.values())] for name, each in told_of.items()])
     click.echo(f"{told}, {found.candidates:.0f} candidates each; means over issues, with 95 % intervals.")
 
 

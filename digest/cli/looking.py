@@ -132,7 +132,8 @@ def _explained(found: Explanation) -> Iterator[str]:
     for interest in found.interests:
         weight = f", weight {interest.weight:g}" if interest.weight != 1 else ""
         yield ""
-        yield f"{interest.kind.value} {interest.subject!r}: {interest.value:.2f}{weight}"
+        subject = repr(interest.subject) if interest.subject else "papers"
+        yield f"{interest.kind.value} {subject}: {interest.value:.2f}{weight}"
         for term in interest.terms:
             yield f"  {term.text}  {term.value:+.2f}"
 

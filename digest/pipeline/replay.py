@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from digest.models import Delivery, Digest, Interests, Subscriber
+from digest.models import Digest, Interests, Subscriber
 from digest.pipeline import meaning
 from digest.pipeline.parts import Parts
-from digest.pipeline.plan import WINDOW, Reading, read_day
+from digest.pipeline.plan import Reading, read_day, window_of
 from digest.ranking import Pool, Reader
 from digest.ranking.evaluate import by_score, order_for
 from digest.store import Opinions
@@ -41,6 +41,17 @@ class Replayed:
     upvoted: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Issue:
+    """An issue that was sent."""
+
+    digest: Digest
+    subscriber: Subscriber
+    """As they were, before it."""
+    last_chosen_at: datetime | None
+    """When the papers of the issue before were chosen."""
+
+
 def replay(parts: Parts) -> Iterator[Replayed]:
     """The issues of the last weeks whose readers said something of a paper in them, oldest first.
 
@@ -49,20 +60,20 @@ def replay(parts: Parts) -> Iterator[Replayed]:
     since = parts.clock() - SIGNALS
     people = {person.id: person for person in parts.store.subscribers.everyone()}
     judged = _judged(parts, since)
-    issues = [issue for id_ in judged if id_ in people for issue in _issues(parts, id_, since.date())]
-    issues.sort(key=lambda issue: issue[0].planned_at)
+    issues = [issue for id_ in judged if id_ in people for issue in _issues(parts, people[id_], since.date())]
+    issues.sort(key=lambda issue: issue.digest.planned_at)
     statistics, then = read_day(parts).statistics, None
-    for number, (delivery, digest) in enumerate(issues):
+    for number, issue in enumerate(issues):
         parts.progress(REPLAYING, number, len(issues))
-        shown = tuple(pick.paper.id for pick in digest.picks)
-        said = {i: verbs for i, verbs in judged[delivery.subscriber_id].items() if i in shown}
-        if then is None or then.now != delivery.planned_at:  # those of one pass share a morning
-            then = Reading(parts, delivery.planned_at, statistics, ())
-        pool = then.pool(WINDOW)
+        shown = tuple(pick.paper.id for pick in issue.digest.picks)
+        said = {i: verbs for i, verbs in judged[issue.subscriber.id].items() if i in shown}
+        if then is None or then.now != issue.digest.planned_at:  # those of one pass share a morning
+            then = Reading(parts, issue.digest.planned_at, statistics, ())
+        pool = then.pool(window_of(issue.subscriber, then.now))
         liked = frozenset(i for i, verbs in said.items() if verbs & GOOD and i in pool.index)
         disliked = frozenset(i for i, verbs in said.items() if verbs & BAD and i in pool.index)
         if liked or disliked:
-            reader = _reader(parts, digest, people[delivery.subscriber_id], pool)
+            reader = _reader(parts, issue, people[issue.subscriber.id], pool)
             yield Replayed(shown, liked, disliked, tuple(order_for(pool, reader)), tuple(_by_upvotes(pool)))
     parts.progress(REPLAYING, len(issues), len(issues))
 
@@ -77,27 +88,31 @@ def _judged(parts: Parts, since: datetime) -> dict[int, dict[str, set[str]]]:
     return judged
 
 
-def _issues(parts: Parts, subscriber_id: int, since: date) -> Iterator[tuple[Delivery, Digest]]:
-    for issue, _ in parts.store.shelf.issues(subscriber_id):
-        found = parts.store.deliveries.find(subscriber_id, issue) if issue >= since else None
+def _issues(parts: Parts, person: Subscriber, since: date) -> Iterator[_Issue]:
+    days = {each["issue"]: each["planned_at"] for each in parts.store.shelf.records(person.id)["deliveries"]}
+    for day, _ in parts.store.shelf.issues(person.id):
+        found = parts.store.deliveries.find(person.id, day) if day >= since else None
         if found and found[1]:
-            yield found[0], found[1]
+            last = max((each for each in days if each < day), default=None)
+            then = replace(found[1].subscriber, id=person.id, last_issue=last)
+            yield _Issue(found[1], then, days[last] if last else None)
 
 
-def _reader(parts: Parts, digest: Digest, now: Subscriber, pool: Pool) -> Reader:
+def _reader(parts: Parts, issue: _Issue, now: Subscriber, pool: Pool) -> Reader:
     """The reader as they were; papers of that very morning which they named since are no hint that one had then."""
-    store, then = parts.store, digest.planned_at
+    store, then = parts.store, issue.digest.planned_at
     named = store.papers.by_id((*now.interests.liked, *now.interests.disliked))
     known = {i: paper for i, paper in named.items() if i not in pool.index}
     said = store.feedback.opinions([now.id], until=then).get(now.id, Opinions())
     seen = store.deliveries.seen([now.id], (then - timedelta(days=60)).date())[now.id]
-    wishes = _wishes(digest.subscriber.interests, now.interests, known)
+    wishes = _wishes(issue.subscriber.interests, now.interests, known)
     reader = Reader(
         interests=wishes,
-        papers=digest.subscriber.profile.papers,
+        papers=issue.subscriber.profile.papers,
         liked=(*(known[i] for i in wishes.liked), *said.more),
         disliked=(*(known[i] for i in wishes.disliked), *said.less),
-        seen={i: day for i, day in seen.items() if day < digest.issue},
+        seen={i: day for i, day in seen.items() if day < issue.digest.issue},
+        since=issue.last_chosen_at,
     )
     return meaning.understand(parts, [reader])[0]
 

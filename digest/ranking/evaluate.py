@@ -90,6 +90,8 @@ def load(folder: Path) -> Iterator[CaseSet]:
     for file in files:
         variant = file.name.removeprefix("cases-").removesuffix(".jsonl.gz")
         cases = tuple(_read(file, partial(_case, papers)))
+        if not cases:
+            raise UsageError(f"{file}: holds no case")
         yield CaseSet(f"{folder.resolve().name}/{variant}", cases, statistics, known)
 
 
@@ -101,12 +103,12 @@ def _read(file: Path, made: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
             for line in lines:
                 number += 1
                 if line.strip():
-                    yield made(json.loads(line))
+                    yield made(_object(json.loads(line), "a line"))
     except KeyError as error:
         raise UsageError(f"{file}:{number}: {error} is missing") from error
     except json.JSONDecodeError as error:
         raise UsageError(f"{file}:{number}: no JSON: {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{file}:{number}: {error}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{file}:{number + 1}: cannot be read: {error}") from error
@@ -114,26 +116,51 @@ def _read(file: Path, made: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
 
 def _paper(line: Mapping[str, Any]) -> Paper:
     return Paper(
-        id=str(line.get("id") or ""),
-        title=line.get("title") or "",
-        abstract=line.get("abstract") or "",
-        authors=tuple(line.get("authors") or ()),
-        categories=tuple(line.get("categories") or ()),
+        id=_text(line.get("id", ""), "id"),
+        title=_text(line.get("title"), "title"),
+        abstract=_text(line.get("abstract"), "abstract"),
+        authors=_texts(line.get("authors"), "authors"),
+        categories=_texts(line.get("categories"), "categories"),
     )
 
 
 def _case(papers: Mapping[str, Paper], line: Mapping[str, Any]) -> Case:
-    liked = tuple(line.get("liked") or ())
+    liked = _texts(line.get("liked"), "liked")
     interests = Interests(
-        topics=tuple(map(Topic, line.get("topics") or ())),
-        authors=tuple(line.get("authors") or ()),
-        categories=tuple(line.get("categories") or ()),
+        topics=tuple(map(Topic, _texts(line.get("topics"), "topics"))),
+        authors=_texts(line.get("authors"), "authors"),
+        categories=_texts(line.get("categories"), "categories"),
         liked=liked,
     )
     reader = Reader(interests, liked=tuple(papers[i] for i in liked if i in papers))
-    candidates = tuple(papers.get(i) or Paper(i, "") for i in dict.fromkeys(line["candidates"]))
-    relevant = {str(i): float(grade) for i, grade in line["relevant"].items()}
-    return Case(str(line["case"]), reader, candidates, relevant)
+    candidates = tuple(papers.get(i) or Paper(i, "") for i in dict.fromkeys(_texts(line["candidates"], "candidates")))
+    relevant = {i: _grade(grade) for i, grade in _object(line["relevant"], "relevant").items()}
+    return Case(_text(line["case"], "case"), reader, candidates, relevant)
+
+
+def _object(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object, not {value!r:.40}")
+    return value
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | None):
+        raise TypeError(f"{name} must be a list, not {value!r:.40}")
+    return tuple(_text(each, name) for each in value or ())
+
+
+def _text(value: Any, name: str) -> str:
+    """*value*, which may be missing; ids may be numbers."""
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise TypeError(f"{name} must be text, not {value!r:.40}")
+    return "" if value is None else str(value)
+
+
+def _grade(value: Any) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"a grade must be a number from 0 on, not {value!r:.40}")
+    return float(value)
 
 
 def order(case: Case, statistics: Statistics, vectors: Vectors | None = None) -> list[str]:

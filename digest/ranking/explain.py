@@ -33,10 +33,15 @@ from digest.ranking.text import Floats, Ids
 
 SHOWN = 6
 """Words of a reason at most."""
+TOLD = 12
+"""Words of an interest that are told one by one in an explanation ..."""
+LITTLE = 0.005
+"""... unless they add and take less than this, which prints as 0."""
 COMMON = 0.1
 """A word that more than so many of the papers have explains nothing, unless the reader typed it."""
-MEANING = "(likeness in meaning)"
-"""Stands among the words for what the embedding added to, or took from, their sum."""
+OTHERS, ORDINARY, MEANING = "(its other words)", "(less what is ordinary)", "(likeness in meaning)"
+"""Stand among the words of an explanation: for the sum of those that are not told, for what makes an ordinary paper 0,
+and for what the embedding added to, or took from, the words' value."""
 PICKS = 20_000
 """Picks remembered, about 1 KB each."""
 LEAST = 0.05
@@ -61,6 +66,7 @@ class Interest:
     """In spreads of ordinary papers: 0 is ordinary, 2 a match, 3 a strong one."""
     weight: float
     terms: tuple[Term, ...]
+    """The words that add or take most, and the rest in sum: together they are `value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +155,8 @@ def reasons(turn: Turn, number: int, section: Section) -> tuple[Reason, ...]:
     pool, reader, scores, row = turn.pool, turn.reader, turn.block.scores, turn.row
     found: list[tuple[float, Reason]] = []
     if section is not Section.TRENDING and (facet := _winners(turn, [number])[0]):
-        weight = facet.weight * RELEVANCE * float(scores.relevance[row, number])
-        found += [(weight * r.value, r) for r in _interest_reasons(turn, facet, number)]
+        weighted = RELEVANCE * float(scores.weighted[row, number])
+        found += [(weighted * r.value, r) for r in _interest_reasons(turn, facet, number)]
     if scores.author[row, number]:
         found.append((AUTHOR, Reason(ReasonKind.AUTHOR, _followed(pool, reader, number))))
     if scores.category[row, number] > 0:
@@ -300,7 +306,7 @@ def explain(pool: Pool, reader: Reader, profile: Profile, paper_id: str) -> Expl
         relevance=float(block.scores.relevance[0, number]),
         floor=float(floors(block.scores.age)[0, number]),
         total=float(total[number]),
-        parts=_parts(pool, block, profile, number),
+        parts=_parts(pool, block, number),
         interests=_interests(pool, reader, profile, number),
         reasons=reasons(turn, number, section or Section.FOR_YOU),
     )
@@ -332,12 +338,10 @@ def _ruled_out(pool: Pool, reader: Reader, number: int) -> tuple[Verdict, str] |
     return (Verdict.SEEN, reader.seen[paper.id].isoformat()) if paper.id in reader.seen else None
 
 
-def _parts(pool: Pool, block: Ranked, profile: Profile, number: int) -> tuple[Part, ...]:
+def _parts(pool: Pool, block: Ranked, number: int) -> tuple[Part, ...]:
     scores = block.scores
-    best = scores.winner[0, number]
-    weight = profile.facets[best].weight if best >= 0 and scores.relevance[0, number] > 0 else 1.0
     parts = (
-        Part("relevance", RELEVANCE * weight * float(scores.relevance[0, number])),
+        Part("relevance", RELEVANCE * float(scores.weighted[0, number])),
         Part("trending", HEAT * float(pool.trend.heat[number])),
         Part("author", AUTHOR * float(scores.author[0, number])),
         Part("category", CATEGORY * float(scores.category[0, number])),
@@ -352,13 +356,26 @@ def _interests(pool: Pool, reader: Reader, profile: Profile, number: int) -> tup
     values = (
         pool.meanings.blend(words, profile.facets, [reader] * len(words)) if pool.meanings and len(words) else words
     )
-    meant = (values - words)[:, number]
     found = []
-    for facet, value, meaning in zip(profile.facets, values[:, number], meant, strict=True):
-        words, library, latent = contributions(pool, facet, number)
-        everything = words + library + latent[0] + latent[1]
-        terms = surface(pool, number, everything, common=facet.kind is ReasonKind.TOPIC)
-        if meaning:
-            terms.append(Term(MEANING, float(meaning)))
+    for facet, value, worded in zip(profile.facets, values[:, number], words[:, number], strict=True):
+        terms = _told(pool, facet, number, float(worded))
+        if value != worded:
+            terms.append(Term(MEANING, float(value - worded)))
         found.append(Interest(facet.kind, facet.subject, float(value), facet.weight, tuple(terms)))
     return tuple(sorted(found, key=lambda i: -i.value))
+
+
+def _told(pool: Pool, facet: Facet, number: int, value: float) -> list[Term]:
+    """What makes up *value*: the words that add or take most, then the other words, then what is ordinary."""
+    words, library, latent = contributions(pool, facet, number)
+    added = (words + library + latent[0] + latent[1]).tolist()
+    written = pool.worded(number)
+    named = [
+        Term(w[0].text, adds)
+        for i, adds in zip(pool.terms(number).tolist(), added, strict=True)
+        if (w := written[i][1])
+    ]
+    told = sorted((t for t in named if abs(t.value) >= LITTLE), key=lambda t: (-abs(t.value), t.text))[:TOLD]
+    others = sum(added) - sum(t.value for t in told)
+    rest = Term(OTHERS, others), Term(ORDINARY, value - sum(added))
+    return [*told, *(t for t in rest if abs(t.value) >= LITTLE)]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from digest.models import Paper
-from digest.ranking.text import fold
+from digest.ranking.text import UNSPACED, fold
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[^\W_{UNSPACED}]+|[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,14 +77,13 @@ def compile_readers(readers: Sequence[Reader], phrases: Phrases) -> list[Profile
 
 def _profile(reader: Reader, phrases: Phrases) -> Profile:
     statistics = phrases.statistics
-    liked = _Library(reader.liked, statistics) if reader.liked else None
+    liked = _library(reader.liked, statistics)
     typed = ((topic, facet) for topic in reader.interests.topics if (facet := phrases.facet(topic.phrase)))
     facets = [_topic(topic, facet, liked) for topic, facet in typed]
     if liked:
         facets.append(liked.facet(np.ones(len(reader.liked), np.float32)))
-    against = None
-    if reader.disliked:
-        against = _Library(reader.disliked, statistics).facet(np.ones(len(reader.disliked), np.float32))
+    disliked = _library(reader.disliked, statistics)
+    against = disliked.facet(np.ones(len(reader.disliked), np.float32)) if disliked else None
     return Profile(statistics.id, tuple(facets), against)
 
 
@@ -95,6 +94,12 @@ def _topic(topic: Topic, phrase: Facet, liked: _Library | None) -> Facet:
     match = value(phrase, liked.views)
     share = 1 / (1 + np.exp(np.clip(2 * (SAME_INTEREST - match), -30, 30)))
     return standardised(_add(phrase, liked.facet(share), topic.weight, float(share.max())), liked.statistics)
+
+
+def _library(papers: Sequence[Paper], statistics: Statistics) -> _Library | None:
+    """None where *papers* hold not one word: there is nothing to be like."""
+    library = _Library(papers, statistics) if papers else None
+    return library if library and len(library.views.ids) else None
 
 
 class _Library:

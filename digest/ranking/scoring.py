@@ -38,6 +38,8 @@ class Scores:
 
     relevance: Floats
     """The best facet, without its weight: 0 is an ordinary paper."""
+    weighted: Floats
+    """The value of the winner, times its weight where it is positive."""
     total: Floats
     """What the picks are ordered by."""
     winner: NDArray[np.int16]
@@ -65,7 +67,7 @@ def score(pool: Pool, readers: Sequence[Reader], profiles: Sequence[Profile]) ->
     category, author = _category(pool, readers), _author(pool, readers)
     total = RELEVANCE * weighted + HEAT * pool.trend.heat - STALENESS * np.minimum(age, STALE)
     total += CATEGORY * category - DISLIKE * against + AUTHOR * author
-    return Scores(relevance, np.asarray(total, np.float32), winner, against, category, author, age)
+    return Scores(relevance, weighted, np.asarray(total, np.float32), winner, against, category, author, age)
 
 
 def ages(pool: Pool, readers: Sequence[Reader]) -> Floats:

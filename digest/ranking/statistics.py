@@ -199,8 +199,8 @@ class Statistics:
         return rows
 
     def centred(self, latent: Floats) -> Floats:
-        """Rows of the latent view without what all papers share, of unit length."""
-        moved = latent - self.centre
+        """Rows of the latent view without what all papers share, of unit length; of no known word, nothing is known."""
+        moved = np.where(latent.any(axis=1, keepdims=True), latent - self.centre, np.float32(0))
         norms = np.linalg.norm(moved, axis=1, keepdims=True)
         return np.asarray(moved / np.maximum(norms, 1e-9), np.float32)
 

@@ -28,8 +28,12 @@ from digest.models import Paper
 Ids = NDArray[np.uint32]
 Floats = NDArray[np.float32]
 
+UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Kana and Han characters: written without spaces, so that each is a word, and two neighbours are a pair."""
 # A LaTeX macro or an address is no word; punctuation that ends a clause ends a phrase.
-_TOKEN = re.compile(r"\\[A-Za-z]+|https?://\S+|[^\W_]+|[.;:!?()\[\]](?=\s|$)|\n\n+")
+_TOKEN = re.compile(
+    rf"\\[A-Za-z]+|https?://\S+|[^\W_{UNSPACED}]+|[{UNSPACED}]|[.;:!?()\[\]](?=\s|$)|[\u3001\u3002\uff01-\uff1f]|\n\n+"
+)
 _PAIR = np.uint32(0x9E3779B1)
 """An odd multiplier (Knuth's, 2^32 over the golden ratio): pairs hash apart from their words and from their reverse."""
 
