@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -24,6 +24,7 @@ WORDS = {
     400: ("This request could not be read", "Please go back and try again."),
     404: ("There is no such page", "Perhaps the address was cut in two on its way; try copying all of it."),
     405: ("That does not work here", "Please go back and use the buttons of the page."),
+    408: ("That took too long", "Your form did not arrive whole. Please go back and send it again."),
     410: (
         "This link is not good any more",
         "It is too old, was used up, or belongs to somebody who is no longer here. You can have a new one mailed, or "
@@ -52,13 +53,14 @@ def build(desk: Desk, wake: Callable[[], None], pulse: Callable[[], datetime | N
 
     def refused(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return _failure(house, status)
+        return _failure(house, status, getattr(error, "headers", None))
 
     app = Starlette(
         routes=[each for part in parts for each in part.routes(house)],
         exception_handlers={HTTPException: refused, 500: refused},
         max_body_size=LARGEST_BODY,
     )
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
     return Guard(
         app,
         secure=desk.site.public_url.startswith("https:"),
@@ -67,6 +69,9 @@ def build(desk: Desk, wake: Callable[[], None], pulse: Callable[[], datetime | N
     )
 
 
-def _failure(house: House, status: int) -> Response:
+def _failure(house: House, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """The page that says so; with the *headers* that belong to it, such as the Allow of a 405."""
     title, text = WORDS.get(status, WORDS[400 if status < 500 else 500])
-    return house.pages.answer("failure", status, {"title": title, "text": text})
+    answer = house.pages.answer("failure", status, {"title": title, "text": text})
+    answer.headers.update(headers or {})
+    return answer
