@@ -116,9 +116,15 @@ def of(profile: Profile) -> Fields:
     )
 
 
-def profile(fields: Fields) -> tuple[Profile | None, list[str]]:
-    """The profile, or every mistake in words for the person who typed."""
-    problems = [f"{_LABELS[name]}: at most {most}" for name, most in _MOST.items() if len(getattr(fields, name)) > most]
+def profile(fields: Fields, kept: Fields | None = None) -> tuple[Profile | None, list[str]]:
+    """The profile, or every mistake in words for the person who typed.
+
+    Args:
+        fields: what was typed.
+        kept: what is known of them already: an operator's roster may hold more than a form takes from strangers.
+    """
+    most = {name: max(number, len(getattr(kept, name, ()))) for name, number in _MOST.items()}
+    problems = [f"{_LABELS[name]}: at most {n}" for name, n in most.items() if len(getattr(fields, name)) > n]
     if problems:
         return None, problems
     try:

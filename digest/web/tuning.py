@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from digest.models import Subscriber, SubscriberState
+from digest.models import Profile, Subscriber, SubscriberState
 from digest.subscription import opinions, preferences, reading, rights, signup
 from digest.subscription.desk import Purpose, Sheet
 from digest.subscription.opinions import Word
@@ -57,7 +57,7 @@ def tune(visit: Visit) -> Response:
     if not _subscribed(found.person):
         raise HTTPException(410)
     fields = _given(visit, found.person)
-    wanted, problems = forms.profile(fields)
+    wanted, problems = _wanted(fields, found.person)
     if wanted is None:
         return _page(visit, found, fields, problems, status=422)
     preferences.change(visit.desk, found.person.token, wanted)
@@ -68,7 +68,7 @@ def preview(visit: Visit) -> Response:
     """The page with what a digest would hold for what is typed; nothing is kept."""
     found = _look(visit)
     fields = _given(visit, found.person)
-    wanted, problems = forms.profile(fields)
+    wanted, problems = _wanted(fields, found.person)
     if wanted is None:
         return _page(visit, found, fields, problems, status=422)
     sheet = _sheet(visit, fields, found.person)
@@ -81,7 +81,7 @@ def preview_part(visit: Visit) -> Response:
     fields = _given(visit, found.person)
     sheet = _sheet(visit, fields, found.person)
     if sheet is None:
-        return visit.page("parts/problems", 422, problems=forms.profile(fields)[1] or ["Please wait a minute."])
+        return visit.page("parts/problems", 422, problems=_wanted(fields, found.person)[1] or ["Please wait a minute."])
     return visit.page("parts/preview", sheet=sheet, personal=True)
 
 
@@ -157,12 +157,16 @@ def _given(visit: Visit, person: Subscriber) -> Fields:
     return forms.with_address(fields, person.email)
 
 
+def _wanted(fields: Fields, person: Subscriber) -> tuple[Profile | None, list[str]]:
+    return forms.profile(fields, forms.of(person.profile))
+
+
 def _subscribed(person: Subscriber) -> bool:
     return person.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 def _sheet(visit: Visit, fields: Fields, person: Subscriber) -> Sheet | None:
-    wanted, _ = forms.profile(fields)
+    wanted, _ = _wanted(fields, person)
     if wanted is None or not signup.allow(visit.desk, "preview", person.token, *PREVIEWS):
         return None
     return reading.sheet(visit.desk, reading.preview(visit.desk, wanted, person))

@@ -75,6 +75,7 @@ def operator(visit: Visit) -> Response:
         now=numbers.now(visit.desk),
         subscribers=plots.stacked(past.subscribers, ("active", "paused", "unsubscribed")),
         deliveries=plots.stacked(past.deliveries, ("sent", "deferred", "unknown", "failed", "expired", "empty")),
+        bounces=plots.stacked(past.bounces, ("hard", "soft", "ours", "complaint")),
         listings=plots.stacked(past.listings),
         topics=plots.bars(past.topics),
     )
