@@ -73,6 +73,14 @@ def test_one_button_after_the_mail_and_the_first_digest_comes_at_once(pages: Sit
 
 
 def test_a_scanner_that_opens_the_confirmation_link_subscribes_nobody(pages: Site) -> None:
+def test_a_welcome_repeats_what_was_chosen(pages: Site) -> None:
+    pages.subscribe(topic=["theory of mind", "robotics"], day=["mon", "thu"], at="18:15")
+    welcome = " ".join(pages.mails()[-1].split())
+    assert "A digest comes on Monday and Thursday at 6:15" in welcome
+    assert "(Europe/Berlin)" in welcome
+    assert "It will look for: theory of mind and robotics" in welcome
+
+
     pages.sign_up()
     before = pages.dump()
     for _ in range(2):

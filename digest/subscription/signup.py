@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -161,7 +162,7 @@ def confirm(desk: Desk, token: str, asked_at: datetime | None, network: str) -> 
     store = desk.parts.store
     waiting = store.signups.get(token)
     if waiting and asked_at and int(waiting[1].timestamp()) == int(asked_at.timestamp()):
-        person = store.readers.confirm(token, network, desk.now, lambda p: _welcome(desk, p))
+        person = store.readers.confirm(token, network, desk.now, partial(_welcome, desk.now))
         if person:
             log.info("confirmed", subscriber=person.token)
             return Confirmed(person, again=False)
@@ -183,12 +184,8 @@ def link_life() -> timedelta:
     return LIFE
 
 
-def _welcome(desk: Desk, person: Subscriber) -> Letter:
-    w = words(person.profile.language)
-    first = w.gettext("Your subscription is confirmed, and the first digest is on its way.")
-    topics = w.both(tuple(topic.phrase for topic in person.interests.topics[:10]))
-    details = {"first": first, "topics": topics}
-    return Letter("welcome", person.token, person.email, desk.now, person.profile.language, details)
+def _welcome(now: datetime, person: Subscriber) -> Letter:
+    return Letter("welcome", person.token, person.email, now, person.profile.language)
 
 
 def _limit(desk: Desk, what: str, who: str, burst: int, interval: float) -> Limit:
