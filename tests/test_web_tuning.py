@@ -81,7 +81,7 @@ def test_everything_in_the_form_is_taken_over(pages: Site) -> None:
     assert (person.profile.papers, person.profile.language) == (7, "de")
     assert (person.profile.when_quiet, person.profile.again) == (WhenQuiet.SILENCE, True)
     page = pages.get(footer_link(pages)).text
-    assert re.findall(r'<option value="(\w+)" selected>Send', page) == ["silence"]
+    assert re.findall(r'<option value="(\w+)" selected>Gar nichts schicken', page) == ["silence"], "in German now"
     assert 'name="again" value="1" checked' in page
     assert person.next_due_at
     assert person.next_due_at.isoformat() == "2026-02-06T09:15:00+00:00", "Friday, 18:15 in Tokyo"
@@ -131,7 +131,7 @@ def test_who_named_more_papers_in_the_roster_than_a_form_takes_can_still_tune(tm
         assert pages.post(footer_link(pages), FORM | {"liked": "\n".join(liked)}).status_code == 303
         assert ada(pages).interests.liked == tuple(liked)
         more = pages.post(footer_link(pages), FORM | {"liked": "\n".join([*liked, "2402.00001"])})
-        assert "Papers you liked: at most 300" in more.text
+        assert "Arbeiten, die dir gefielen: höchstens 300" in more.text
 
 
 def test_whatever_was_said_of_papers_can_be_taken_back(pages: Site) -> None:
@@ -245,7 +245,7 @@ def test_an_issue_in_the_browser_has_the_papers_of_the_mail(pages: Site) -> None
 
 def test_the_archive_lists_issues_and_does_not_open_the_preferences(pages: Site) -> None:
     text = pages.get(archive(pages)).text
-    assert "04 February 2026" in text
+    assert "Wednesday, February 4, 2026" in text
     signed = archive(pages).removeprefix("/archive/")
     assert pages.get(f"/preferences/{signed}").status_code == 404
     assert pages.get(archive(pages, "/2026-02-03")).status_code == 410

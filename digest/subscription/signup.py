@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from digest.compose.text import clean
-from digest.compose.words import words
+from digest.compose.words import Words, words
 from digest.models import Profile, Subscriber
 from digest.store import Asked, Letter, Limit, address, key_of
 from digest.store import roster as rosters
@@ -28,12 +28,6 @@ from digest.store.signups import LIFE
 from digest.subscription.desk import Desk
 
 log = structlog.get_logger(__name__)
-
-WORDING = (
-    "Send me a digest of new papers by e-mail on the days I chose. My address and my interests are kept for that and "
-    "nothing else, until I unsubscribe or have them deleted."
-)
-"""What is agreed to; kept with every consent."""
 
 YOUNGEST, OLDEST = timedelta(seconds=2), timedelta(hours=12)
 """Of a form when it comes back: programs are quicker, and a page that was open for longer is drawn anew."""
@@ -65,6 +59,14 @@ class Confirmed:
     person: Subscriber
     again: bool
     """They had confirmed before: nothing was changed."""
+
+
+def wording(w: Words) -> str:
+    """What is agreed to; kept with every consent in the language in which it was read."""
+    return w.gettext(
+        "Send me a digest of new papers by e-mail on the days I chose. My address and my interests are kept for that "
+        "and nothing else, until I unsubscribe or have them deleted."
+    )
 
 
 def profile(values: Mapping[str, Any]) -> Profile:
@@ -122,8 +124,15 @@ def spent(desk: Desk, what: str, who: str, burst: int, interval: float) -> bool:
     return desk.parts.store.limits.full([_limit(desk, what, who, burst, interval)], desk.now) is not None
 
 
-def sign_up(desk: Desk, wanted: Profile, network: str) -> None:
-    """Have the right mail sent to whoever reads mail at that address; which one is nobody else's business."""
+def sign_up(desk: Desk, wanted: Profile, network: str, language: str = "en") -> None:
+    """Have the right mail sent to whoever reads mail at that address; which one is nobody else's business.
+
+    Args:
+        desk: where it is done.
+        wanted: what was asked for.
+        network: where the form came from.
+        language: in which its sender read what they agree to.
+    """
     store, tokens = desk.parts.store, desk.tokens_of(key_of(wanted.email))
     person = store.subscribers.get(wanted.email)
     if store.suppressions.any([*tokens, person.token] if person else tokens):
@@ -132,7 +141,7 @@ def sign_up(desk: Desk, wanted: Profile, network: str) -> None:
         send_link(desk, person)
     else:
         token = person.token if person else tokens[0]
-        mailed = store.signups.ask(token, replace(wanted, name=""), Asked(network, WORDING), desk.now)
+        mailed = store.signups.ask(token, replace(wanted, name=""), Asked(network, wording(words(language))), desk.now)
         log.info("sign-up", mailed=mailed)
 
 

@@ -44,7 +44,7 @@ def trending(visit: Visit) -> Response:
     digest = reading.trending_on(visit.desk, day)
     if digest is None:
         raise HTTPException(404)
-    sheet = reading.sheet(visit.desk, digest)
+    sheet = reading.sheet(visit.desk, digest, visit.words.locale.language)
     answer = visit.page("trending", sheet=sheet, days=reading.days_with_papers(visit.desk), day=day)
     answer.headers.update(PUBLIC)
     return answer
@@ -58,7 +58,7 @@ def trending_feed(visit: Visit) -> Response:
 
 def privacy(visit: Visit) -> Response:
     """What is kept, why, and for how long."""
-    answer = visit.page("privacy", wording=signup.WORDING, kept=rights.KEPT)
+    answer = visit.page("privacy", wording=signup.wording(visit.words), kept=rights.KEPT)
     answer.headers.update(PUBLIC)
     return answer
 
@@ -118,7 +118,7 @@ def feed(visit: Visit) -> Response:
     """One reader's digests as Atom."""
     person = _reader(visit)
     address = f"{visit.desk.links.archive(person.token)}/feed.atom"
-    data = feeds.personal(visit.desk, address, reading.latest(visit.desk, person))
+    data = feeds.personal(visit.desk, address, reading.latest(visit.desk, person), visit.words)
     return Response(data, media_type=ATOM)
 
 

@@ -19,8 +19,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.subscription import Desk, signup
-from digest.subscription.desk import Expired, Forged, Link, Purpose, clean
+from digest.subscription import Desk, reading, signup
+from digest.subscription.desk import Expired, Forged, Link, Purpose, Words, clean, words
+from digest.web.languages import preferred
 
 if TYPE_CHECKING:
     from digest.web.pages import Pages
@@ -51,6 +52,8 @@ class Visit:
     house: House
     request: Request
     form: FormData
+    words: Words
+    """The language of the reader whom a genuine link names, else the one that the browser asks for."""
 
     @property
     def desk(self) -> Desk:
@@ -98,7 +101,7 @@ class Visit:
 
     def page(self, name: str, status: int = 200, **values: object) -> Response:
         """The answer made from the template `web/<name>.html`."""
-        return self.house.pages.answer(name, status, values)
+        return self.house.pages.answer(name, status, values, self.words)
 
 
 Page = Callable[[Visit], Response]
@@ -118,9 +121,23 @@ def route(house: House, path: str, page: Page, *methods: str, lenient: bool = Fa
             except HTTPException as error:
                 if error.status_code != 400 or not lenient:
                     raise
-        return await run_in_threadpool(page, Visit(house, request, form))
+        return await run_in_threadpool(_answer, house, page, request, form)
 
     return Route(path, endpoint, methods=list(methods or ("GET",)))
+
+
+def _answer(house: House, page: Page, request: Request, form: FormData) -> Response:
+    """The language is looked up first: some pages end by forgetting whose they are."""
+    language = _language(house.desk, request) or preferred(request.headers.get("accept-language", ""))
+    return page(Visit(house, request, form, words(language)))
+
+
+def _language(desk: Desk, request: Request) -> str:
+    signed, purpose = request.path_params.get("signed"), request.url.path.split("/")[1]
+    if signed is None:
+        return ""
+    found = desk.links.read(Purpose(purpose), signed)
+    return reading.language(desk, found.subscriber) if isinstance(found, Link) else ""
 
 
 async def _form(request: Request) -> FormData:
