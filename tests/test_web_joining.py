@@ -142,6 +142,19 @@ def test_not_me_forgets_the_sign_up_and_silences_the_address_for_ever(pages: Sit
     assert len(pages.mails()) == 1
 
 
+def test_not_me_leaves_nothing_but_the_hash_of_who_had_subscribed_once(tmp_path: Path) -> None:
+    """As the privacy page says; a stranger may have signed up somebody who left long ago. Nor does the roster help."""
+    with site(tmp_path, roster="subscribers: [{email: ada@example.org}]") as pages:
+        token = pages.desk.tokens_of(ADA)[0]
+        pages.post(pages.desk.links.unsubscribe(token))
+        pages.sign_up()
+        pages.post(pages.link("not-me"))
+        pages.program.roster("subscribers: [{email: ada@example.org, topics: [robotics]}]")
+        pages.run()
+        assert ADA not in repr(pages.dump())
+        assert pages.desk.parts.store.suppressions.any([token])
+
+
 def test_the_answer_is_the_same_for_known_unknown_and_suppressed_addresses(pages: Site) -> None:
     pages.subscribe("known@example.org")
     pages.sign_up("never@example.org")

@@ -180,11 +180,9 @@ def confirm(desk: Desk, token: str, asked_at: datetime | None, network: str) -> 
 
 
 def not_me(desk: Desk, token: str) -> None:
-    """Never write to that address again, and forget what was asked for in its name."""
-    store = desk.parts.store
-    store.suppressions.add(token, "not me", desk.now)
-    store.signups.forget(token)
-    store.readers.leave(token, desk.now)
+    """Never write to that address again, and forget what is known of it: only the hash stays."""
+    desk.parts.store.suppressions.add(token, "not me", desk.now)
+    desk.parts.store.readers.erase(token)
     log.info("suppressed", reason="not me")
 
 
