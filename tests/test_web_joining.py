@@ -193,6 +193,28 @@ def test_an_address_is_asked_once_a_day_and_three_times_ever(pages: Site) -> Non
     assert len(pages.mails()) == 3
 
 
+def test_other_spellings_of_an_address_do_not_fill_its_mailbox(pages: Site) -> None:
+    """Subaddresses (RFC 5233) end in the same mailbox, and Gmail takes no notice of dots."""
+    for i in range(20):
+        pages.clock.forward(minutes=10)
+        pages.sign_up("bo@gmail.com")  # again and again in one day, of which one is mailed
+        answer = pages.sign_up(f"V{'.' * (i % 2)}ictim+{i}@gmail.com")
+        assert (answer.status_code, "Look into your inbox" in answer.text) == (200, True)
+    assert len(pages.relay.messages) == signup.PER_MAILBOX[0] + 1
+    pages.clock.forward(days=1)
+    pages.sign_up("bo@gmail.com")
+    assert len(pages.mails("bo@gmail.com")) == 2
+    pages.sign_up("victoria@gmail.com")
+    assert len(pages.mails("victoria@gmail.com")) == 1
+
+
+def test_who_must_never_be_written_to_is_not_under_another_spelling(pages: Site) -> None:
+    pages.sign_up()
+    pages.post(pages.link("not-me"))
+    pages.sign_up("ada+news@example.org")
+    assert not pages.mails("ada+news@example.org")
+
+
 def test_a_second_form_does_not_change_what_the_first_mail_confirms(pages: Site) -> None:
     pages.sign_up(topic=["mine"])
     pages.sign_up(topic=["of somebody else who knows my address"])

@@ -35,6 +35,8 @@ YOUNGEST, OLDEST = timedelta(seconds=2), timedelta(hours=12)
 PER_NETWORK = (8, 300.0)
 """So many sign-ups at once, then one each so many seconds; likewise below."""
 PER_DOMAIN = (60, 30.0)
+PER_MAILBOX = (3, 7 * 86400.0)
+"""Confirmations that end in one mailbox, under however many addresses."""
 OVERALL = (200, 5.0)
 
 _WATCHED = timedelta(hours=6)
@@ -87,6 +89,15 @@ def address_of(text: str) -> str:
     return address(clean(text).strip())
 
 
+def mailbox_of(email: str) -> str:
+    """Where mail to *email* ends, as far as a stranger can tell: without its subaddress (RFC 5233), or Gmail's dots."""
+    local, _, domain = key_of(email).rpartition("@")
+    plain = local.partition("+")[0] or local
+    if domain in {"gmail.com", "googlemail.com"}:
+        plain, domain = plain.replace(".", "") or plain, "gmail.com"
+    return f"{plain}@{domain}"
+
+
 def network_of(host: str) -> str:
     """The network of an address, for limits and as evidence: /24, or /48 of IPv6."""
     try:
@@ -133,15 +144,19 @@ def sign_up(desk: Desk, wanted: Profile, network: str, language: str = "en") -> 
         network: where the form came from.
         language: in which its sender read what they agree to.
     """
-    store, tokens = desk.parts.store, desk.tokens_of(key_of(wanted.email))
+    store, tokens, mailbox = desk.parts.store, desk.tokens_of(key_of(wanted.email)), mailbox_of(wanted.email)
     person = store.subscribers.get(wanted.email)
-    if store.suppressions.any([*tokens, person.token] if person else tokens):
+    if store.suppressions.any([*tokens, *desk.tokens_of(mailbox), *([person.token] if person else [])]):
         log.info("sign-up of a suppressed address")
     elif person and person.state in ALIVE:
         send_link(desk, person)
+    elif spent(desk, "mailbox", mailbox, *PER_MAILBOX):
+        log.warning("sign-ups capped", limit="mailbox")
     else:
         token = person.token if person else tokens[0]
         mailed = store.signups.ask(token, replace(wanted, name=""), Asked(network, wording(words(language))), desk.now)
+        if mailed:  # a form that is not takes no place
+            allow(desk, "mailbox", mailbox, *PER_MAILBOX)
         log.info("sign-up", mailed=mailed)
 
 
