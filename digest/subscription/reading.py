@@ -87,6 +87,11 @@ def issue(desk: Desk, token: str, day: date) -> Digest | None:
     return found[1] if found else None
 
 
+def without_links(digest: Digest) -> Digest:
+    """For whoever may read it and no more: feed readers keep the archive's link, and "more like this" leads on."""
+    return replace(digest, subscriber=replace(digest.subscriber, token=""))
+
+
 def issues(desk: Desk, person: Subscriber) -> list[tuple[date, int]]:
     """The days and sizes of the past issues of one reader, the latest first."""
     return desk.parts.store.shelf.issues(person.id)

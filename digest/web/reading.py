@@ -87,7 +87,7 @@ def issue(visit: Visit) -> Response:
 
 def past_issue(visit: Visit) -> Response:
     """One digest of the archive."""
-    return _issue(visit, _reader(visit).token, _day(visit))
+    return _issue(visit, _reader(visit).token, _day(visit), links=False)
 
 
 def issues(visit: Visit) -> Response:
@@ -122,10 +122,13 @@ def feed(visit: Visit) -> Response:
     return Response(data, media_type=ATOM)
 
 
-def _issue(visit: Visit, token: str, day: date) -> Response:
+def _issue(visit: Visit, token: str, day: date, *, links: bool = True) -> Response:
+    """The page of one digest; without *links* of its reader's own where only reading was signed for."""
     digest = reading.issue(visit.desk, token, day)
     if digest is None:
         raise HTTPException(410)
+    if not links:
+        digest = reading.without_links(digest)
     return visit.page("issue", sheet=reading.sheet(visit.desk, digest))
 
 
