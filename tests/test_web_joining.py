@@ -35,6 +35,13 @@ def test_the_landing_page_shows_what_is_trending_today(pages: Site) -> None:
     assert page.count('<article class="card">') >= 5
 
 
+def test_before_the_first_papers_the_landing_page_says_so_once(tmp_path: Path) -> None:
+    with site(tmp_path, now="2026-06-01T06:00Z") as pages:
+        page = pages.get("/").text
+    assert page.count("the next digest comes as usual") == 1
+    assert "what others are reading" not in page
+
+
 def test_topics_are_suggested_from_the_papers_in_the_store(pages: Site) -> None:
     page = pages.get("/").text
     known = {word.casefold() for paper in pages.desk.parts.store.papers.newest(500) for word in paper.keywords}
