@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from digest.compose import Verb
-from digest.models import Profile
+from digest.models import Listing, Profile
 from digest.subscription import signup
 from digest.web import feedback, joining, leaving, reading, tuning, visit, watching
 from tests.program import mail, part
@@ -221,6 +222,26 @@ def test_what_was_typed_comes_back_escaped(pages: Site) -> None:
     answer = pages.post("/preview", {"topic": [MARKUP], "zone": MARKUP, "day": ["mon"]})
     harmless(answer)
     assert html.escape(MARKUP, quote=False)[:12] in answer.text.replace("&#34;", '"')
+
+
+def test_names_and_topics_stay_text_in_every_sentence(pages: Site) -> None:
+    """They are put into translated sentences that hold markup of their own."""
+    paper = replace(
+        next(iter(pages.desk.parts.store.papers.newest(1))), id="9901.99999", title=MARKUP, authors=(MARKUP,)
+    )
+    pages.desk.parts.store.papers.add([Listing("arxiv", paper, pages.clock.now)], pages.clock.now)
+    pages.clock.forward(hours=1)
+    pages.sign_up("mark@example.org", topic=[MARKUP, "b"], liked=["9901.99999", MARKUP])
+    answers = [pages.post(pages.link("confirm", "mark@example.org"))]
+    token, day = pages.desk.tokens_of("mark@example.org")[0], pages.clock.now.date()
+    link = pages.desk.links.feedback(token, day, "9901.99999", Verb.HIDE)
+    said = [{"word": word} for word in ("more", "less", "none", "save", "unsave")]
+    answers += [pages.get(link), *(pages.post(link, form) for form in (*said, {"hide": MARKUP}, {"show": MARKUP}))]
+    answers += [pages.get(pages.desk.links.preferences(token)), pages.post("/preview", {"topic": MARKUP, "day": "mon"})]
+    for answer in answers:
+        harmless(answer)
+        assert answer.status_code == 200
+        assert "&lt;script&gt;alert(1)" in answer.text
 
 
 def test_every_answer_carries_the_headers(pages: Site, routes: list[str]) -> None:

@@ -74,6 +74,12 @@ def test_a_confirmation_is_read_in_the_language_that_was_asked_for(pages: Site) 
     assert "Ja, los geht’s" in pages.get(pages.link("confirm", "bo@example.org")).text
 
 
+def test_the_operator_s_page_is_english_throughout(pages: Site) -> None:
+    answer = pages.client.get("/operator", auth=("anybody", "a long token"), headers=GERMAN)
+    assert '<html lang="en"' in answer.text
+    assert "Datenschutz" not in answer.text
+
+
 def test_consent_is_kept_in_the_words_that_were_read(pages: Site) -> None:
     stamp = hidden(pages.get("/", **GERMAN).text, "stamp")
     pages.clock.forward(seconds=5)
@@ -146,5 +152,5 @@ def every_text(pages: Site) -> Iterator[tuple[str, str]]:
     yield "left", left
     back = {"receipt": hidden(left, "receipt"), "choice": "weekly"}
     yield "back", pages.post(f"{links.unsubscribe(token)}/back", back).text
-    yield "noted", pages.post(links.not_me(token)).text
     yield "erased", pages.post(f"{preferences}/erase", {"sure": "1", "never": "1"}).text
+    yield "noted", pages.post(links.not_me(token), **GERMAN).text

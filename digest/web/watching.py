@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,6 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
 from digest.subscription import Desk, numbers, signup
+from digest.subscription.desk import words
 from digest.subscription.numbers import Numbers
 from digest.web import plots
 from digest.web.visit import House, Visit, route
@@ -70,7 +72,8 @@ def operator(visit: Visit) -> Response:
         challenge = {"WWW-Authenticate": 'Basic realm="operator", charset="UTF-8"'}
         return PlainTextResponse("The operator's token is the password.\n", 401, headers=challenge)
     past = numbers.history(visit.desk)
-    return visit.page(
+    english = replace(visit, words=words("en"))  # as everything that is said to operators
+    return english.page(
         "operator",
         now=numbers.now(visit.desk),
         subscribers=plots.stacked(past.subscribers, ("active", "paused", "unsubscribed")),
