@@ -20,12 +20,17 @@ PROJECT = Path(__file__).parents[1]
 
 
 def messages_of_the_program() -> set[str]:
-    """Everything in `gettext`, `ngettext`, `_` and `trans`, singular."""
+    """Everything in `gettext`, `ngettext`, `_` and `trans`, singular, but for the pages that only an operator sees."""
     options = {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}
     templates = extract_from_dir(
-        template_folder() / "mail", method_map=[("**", "jinja2")], options_map={"**": options}, strip_comment_tags=True
+        template_folder(),
+        method_map=[("**", "jinja2")],
+        options_map={"**": options},
+        strip_comment_tags=True,
+        directory_filter=lambda folder: Path(folder).name not in {"inbox", "watch"},  # _base counts
     )
-    code = extract_from_dir(PROJECT / "digest" / "compose", method_map=[("**.py", "python")])
+    rooms = [PROJECT / "digest" / name for name in ("compose", "subscription", "web")]
+    code = [found for room in rooms for found in extract_from_dir(room, method_map=[("**.py", "python")])]
     return {found[2] if isinstance(found[2], str) else found[2][0] for found in [*templates, *code]}
 
 

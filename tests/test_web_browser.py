@@ -119,7 +119,7 @@ def ask_for_more(pages: Site, page: Any) -> str:
 def change_the_hour(pages: Site, page: Any, title: str) -> None:
     page.goto(pages.link("preferences"))
     page.get_by_label("Hour").fill("09:30")
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Save the changes").click()
     page.get_by_text("Saved. The next digest goes by it.").wait_for()
     pages.clock.now = pages.clock.now.replace(day=5, hour=8, minute=29)
     publish_sequels(pages)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import os
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from digest.compose import Verb
-from digest.models import Profile
+from digest.models import Listing, Profile
 from digest.subscription import signup
 from digest.web import feedback, joining, leaving, reading, tuning, visit, watching
 from tests.program import mail, part
@@ -107,6 +109,8 @@ FORMS = st.dictionaries(st.sampled_from(NAMES), st.lists(TEXT, max_size=3), max_
 
 PURPOSES = ("confirm", "unsubscribe", "preferences", "feedback", "issue", "archive", "trending", "static")
 KINDS = ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml", "")
+CHARSETS = ("undefined", "punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-16", "hex", "a\0b")
+"""Python knows most of them; some are none of text, and some decode to what is none."""
 
 
 def harmless(answer: httpx.Response) -> None:
@@ -149,7 +153,7 @@ def test_nobody_is_deleted_without_the_box_ticked(pages: Site, routes: list[str]
     erase = next(path for path in routes if path.endswith("/erase"))
     bo_subscribes(pages)
     harmless(pages.post(erase, {"sure": sure, "never": MARKUP}))
-    assert (pages.desk.parts.store.subscribers.get(BO) is None) is bool(sure)
+    assert (pages.desk.parts.store.subscribers.get(BO) is None) is (sure in {"1", MARKUP})
     assert pages.desk.parts.store.subscribers.get(ADA)
 
 
@@ -161,10 +165,83 @@ def test_no_address_and_no_body_breaks_a_page(pages: Site, purpose: str, signed:
     harmless(pages.client.post(path, content=body, headers=BROWSER | {"Content-Type": kind}))
 
 
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("path", ["/subscribe", "/preview", "/link"])
+def test_no_charset_breaks_a_page(pages: Site, path: str, charset: str) -> None:
+    lines = ("--x", 'Content-Disposition: form-data; name="topic"', "", "\\ud800 \\x00 xn--\xff", "--x--", "")
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    body = "\r\n".join(lines).encode("latin-1")
+    harmless(pages.client.post(path, content=body, headers=BROWSER | {"Content-Type": kind}))
+
+
+@pytest.mark.parametrize("paper", ["\ud800", "\x00", "9901.00015\x00", "a\nb", "x" * 5000, ""])
+def test_the_unsigned_end_of_a_link_breaks_nothing(pages: Site, paper: str) -> None:
+    link = pages.desk.links.feedback(pages.desk.tokens_of(ADA)[0], pages.clock.now.date(), paper, Verb.MORE)
+    for answer in (pages.get(link), pages.post(link, {"word": "more"})):
+        harmless(answer)
+
+
+@pytest.mark.parametrize("path", ["/operator", "/metrics"])
+def test_no_password_breaks_a_page(pages: Site, path: str) -> None:
+    for given_ in (b"Basic \xe9", b"Basic 4pyT", b"Basic =", b"Bearer \xe9", b"Basic"):
+        assert pages.client.get(path, headers={b"Authorization": given_}).status_code in {401, 404}
+
+
+def test_the_host_header_sends_nobody_anywhere(pages: Site, routes: list[str]) -> None:
+    """A path that ends in a slash is no page; it used to be redirected to the host of the request, links and all."""
+    for path in [*routes[1:], "//evil.example/trending"]:
+        answer = pages.client.get(f"{path}/", headers={"Host": "evil.example"})
+        assert answer.status_code in {404, 410}, path
+        assert "evil.example" not in repr(answer.headers) + answer.text, path
+
+
+def test_a_method_that_does_not_work_is_told_which_one_does(pages: Site) -> None:
+    answer = pages.client.request("PUT", "/subscribe", headers=BROWSER)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_who_sends_half_a_form_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a connection that broke a failure of ours: no trace of it in the log."""
+    monkeypatch.setattr(visit, "PATIENCE", 0.3)
+    head = ("POST /link HTTP/1.1", "Host: x", f"Content-Type: {KINDS[0]}", "Content-Length: 99", "", "email=")
+    half = "\r\n".join(head).encode()
+    with served(tmp_path) as pages, structlog.testing.capture_logs() as logs:
+        address = ("127.0.0.1", pages.program.settings.web_port)
+        with socket.create_connection(address, timeout=10) as slow:
+            slow.sendall(half)
+            assert slow.recv(1000).startswith(b"HTTP/1.1 408")
+        with socket.create_connection(address) as broken:
+            broken.sendall(half)
+        deadline = time.monotonic() + 10
+        while len(logs) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [entry["status"] for entry in logs if entry["event"] == "request"] == [408, 408]
+
+
 def test_what_was_typed_comes_back_escaped(pages: Site) -> None:
     answer = pages.post("/preview", {"topic": [MARKUP], "zone": MARKUP, "day": ["mon"]})
     harmless(answer)
     assert html.escape(MARKUP, quote=False)[:12] in answer.text.replace("&#34;", '"')
+
+
+def test_names_and_topics_stay_text_in_every_sentence(pages: Site) -> None:
+    """They are put into translated sentences that hold markup of their own."""
+    paper = replace(
+        next(iter(pages.desk.parts.store.papers.newest(1))), id="9901.99999", title=MARKUP, authors=(MARKUP,)
+    )
+    pages.desk.parts.store.papers.add([Listing("arxiv", paper, pages.clock.now)], pages.clock.now)
+    pages.clock.forward(hours=1)
+    pages.sign_up("mark@example.org", topic=[MARKUP, "b"], liked=["9901.99999", MARKUP])
+    answers = [pages.post(pages.link("confirm", "mark@example.org"))]
+    token, day = pages.desk.tokens_of("mark@example.org")[0], pages.clock.now.date()
+    link = pages.desk.links.feedback(token, day, "9901.99999", Verb.HIDE)
+    said = [{"word": word} for word in ("more", "less", "none", "save", "unsave")]
+    answers += [pages.get(link), *(pages.post(link, form) for form in (*said, {"hide": MARKUP}, {"show": MARKUP}))]
+    answers += [pages.get(pages.desk.links.preferences(token)), pages.post("/preview", {"topic": MARKUP, "day": "mon"})]
+    for answer in answers:
+        harmless(answer)
+        assert answer.status_code == 200
+        assert "&lt;script&gt;alert(1)" in answer.text
 
 
 def test_every_answer_carries_the_headers(pages: Site, routes: list[str]) -> None:

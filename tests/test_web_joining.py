@@ -12,6 +12,7 @@ import pytest
 from digest.models import Interests, Origin, Profile, SubscriberState, Topic
 from digest.store import Asked
 from digest.subscription import signup
+from digest.subscription.desk import words
 from tests.web_site import BROWSER, PUBLIC, Site, hidden, site
 
 ADA = "ada@example.org"
@@ -32,6 +33,13 @@ def test_the_landing_page_shows_what_is_trending_today(pages: Site) -> None:
     page = pages.get("/").text
     assert "4 February 2026" in page or "February 4, 2026" in page
     assert page.count('<article class="card">') >= 5
+
+
+def test_before_the_first_papers_the_landing_page_says_so_once(tmp_path: Path) -> None:
+    with site(tmp_path, now="2026-06-01T06:00Z") as pages:
+        page = pages.get("/").text
+    assert page.count("the next digest comes as usual") == 1
+    assert "what others are reading" not in page
 
 
 def test_topics_are_suggested_from_the_papers_in_the_store(pages: Site) -> None:
@@ -72,6 +80,14 @@ def test_one_button_after_the_mail_and_the_first_digest_comes_at_once(pages: Sit
     assert sum("Unsubscribe:" in text and "View in browser" in text for text in pages.mails()) == 1
 
 
+def test_a_welcome_repeats_what_was_chosen(pages: Site) -> None:
+    pages.subscribe(topic=["theory of mind", "robotics"], day=["mon", "thu"], at="18:15")
+    welcome = " ".join(pages.mails()[-1].split())
+    assert "A digest comes on Monday and Thursday at 6:15" in welcome
+    assert "(Europe/Berlin)" in welcome
+    assert "It will look for: theory of mind and robotics" in welcome
+
+
 def test_a_scanner_that_opens_the_confirmation_link_subscribes_nobody(pages: Site) -> None:
     pages.sign_up()
     before = pages.dump()
@@ -103,10 +119,10 @@ def test_consent_is_kept_with_time_wording_and_a_truncated_network(pages: Site) 
     person = pages.desk.parts.store.subscribers.get(ADA)
     assert person
     [consent] = pages.desk.parts.store.readers.consents(person.id)
-    assert consent["wording"] == signup.WORDING
+    assert consent["wording"] == signup.wording(words("en"))
     assert consent["asked_from"] == consent["confirmed_from"] == "203.0.113.0/24"
     assert consent["confirmed_at"] == pages.clock.now
-    assert signup.WORDING in pages.get("/").text
+    assert signup.wording(words("en")) in pages.get("/").text
 
 
 @pytest.mark.parametrize(
@@ -131,6 +147,19 @@ def test_not_me_forgets_the_sign_up_and_silences_the_address_for_ever(pages: Sit
     pages.clock.forward(days=400)
     pages.sign_up()
     assert len(pages.mails()) == 1
+
+
+def test_not_me_leaves_nothing_but_the_hash_of_who_had_subscribed_once(tmp_path: Path) -> None:
+    """As the privacy page says; a stranger may have signed up somebody who left long ago. Nor does the roster help."""
+    with site(tmp_path, roster="subscribers: [{email: ada@example.org}]") as pages:
+        token = pages.desk.tokens_of(ADA)[0]
+        pages.post(pages.desk.links.unsubscribe(token))
+        pages.sign_up()
+        pages.post(pages.link("not-me"))
+        pages.program.roster("subscribers: [{email: ada@example.org, topics: [robotics]}]")
+        pages.run()
+        assert ADA not in repr(pages.dump())
+        assert pages.desk.parts.store.suppressions.any([token])
 
 
 def test_the_answer_is_the_same_for_known_unknown_and_suppressed_addresses(pages: Site) -> None:
@@ -169,6 +198,28 @@ def test_an_address_is_asked_once_a_day_and_three_times_ever(pages: Site) -> Non
         pages.clock.forward(days=2)
         pages.sign_up()
     assert len(pages.mails()) == 3
+
+
+def test_other_spellings_of_an_address_do_not_fill_its_mailbox(pages: Site) -> None:
+    """Subaddresses (RFC 5233) end in the same mailbox, and Gmail takes no notice of dots."""
+    for i in range(20):
+        pages.clock.forward(minutes=10)
+        pages.sign_up("bo@gmail.com")  # again and again in one day, of which one is mailed
+        answer = pages.sign_up(f"V{'.' * (i % 2)}ictim+{i}@gmail.com")
+        assert (answer.status_code, "Look into your inbox" in answer.text) == (200, True)
+    assert len(pages.relay.messages) == signup.PER_MAILBOX[0] + 1
+    pages.clock.forward(days=1)
+    pages.sign_up("bo@gmail.com")
+    assert len(pages.mails("bo@gmail.com")) == 2
+    pages.sign_up("victoria@gmail.com")
+    assert len(pages.mails("victoria@gmail.com")) == 1
+
+
+def test_who_must_never_be_written_to_is_not_under_another_spelling(pages: Site) -> None:
+    pages.sign_up()
+    pages.post(pages.link("not-me"))
+    pages.sign_up("ada+news@example.org")
+    assert not pages.mails("ada+news@example.org")
 
 
 def test_a_second_form_does_not_change_what_the_first_mail_confirms(pages: Site) -> None:

@@ -105,6 +105,16 @@ def test_a_forwarded_link_cannot_bring_back_who_left(pages: Site) -> None:
     assert state(pages) is SubscriberState.UNSUBSCRIBED
 
 
+def test_who_left_long_ago_cannot_be_brought_back_by_leaving_once_more(pages: Site) -> None:
+    """The link never ends, and may be in the hands of whoever a digest was forwarded to."""
+    link = pages.link("unsubscribe")
+    pages.post(link, {"page": "1"})
+    pages.clock.forward(days=30)
+    again = pages.post(link, {"page": "1"})
+    assert "You have unsubscribed" in again.text
+    assert "<form" not in again.text
+
+
 def test_leaving_twice_is_the_same_as_once(pages: Site) -> None:
     link = pages.link("unsubscribe")
     pages.post(link, ONE_CLICK)

@@ -18,6 +18,7 @@ import pytest
 
 from digest.errors import SettingsError
 from digest.sample import upstream
+from digest.store.bounces import Returned
 from digest.subscription import rights
 from digest.web import build, plots
 from tests.program import Program
@@ -56,11 +57,14 @@ def test_metrics_are_for_this_machine_or_with_the_token(pages: Site) -> None:
 
 def test_the_operators_page_needs_the_token_and_shows_no_address(pages: Site) -> None:
     rights.forget(pages.desk.parts)
+    store, now = pages.desk.parts.store, pages.clock.now
+    store.bounces.add(pages.desk.tokens_of(ADA)[0], Returned(now, "soft", "4.2.2", f"<{ADA}>: over quota"))
     assert pages.get("/operator").status_code == 401
     assert pages.get("/operator", Authorization="Basic !!!").status_code == 401
     answer = pages.client.get("/operator", auth=("anybody", "a long token"))
     assert answer.status_code == 200
     assert "<title>2026-02-04: 1 active</title>" in answer.text
+    assert "<title>2026-02-04: 1 soft</title>" in answer.text
     assert "theory of mind" in answer.text
     assert ADA not in answer.text
 

@@ -63,6 +63,13 @@ class Census:
         query = sa.select(day, x.source, sa.func.count()).where(x.listed_at >= since)
         return self._by_day(query.group_by(day, x.source).order_by(day))
 
+    def bounces(self, since: datetime) -> dict[date, dict[str, int]]:
+        """How much of each kind came back, by day."""
+        b = schema.bounces.c
+        day = sa.func.date(b.at)
+        query = sa.select(day, b.kind, sa.func.count()).where(b.at >= since)
+        return self._by_day(query.group_by(day, b.kind).order_by(day))
+
     def news(self, since: datetime) -> dict[date, int]:
         """How many papers became known as news, by day."""
         day = sa.func.date(schema.papers.c.fresh_at)

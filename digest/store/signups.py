@@ -71,11 +71,6 @@ class Signups:
             row = connection.execute(query).first()
         return (codec.profiles.load(row.profile), row.asked_at) if row and row.profile else None
 
-    def forget(self, token: str) -> None:
-        """Drop the form of one address."""
-        with self._database.writing() as connection:
-            connection.execute(schema.signups.delete().where(schema.signups.c.token == token))
-
     def expire(self, now: datetime) -> int:
         """Forget the addresses and wishes that nobody confirmed in time; how many."""
         s = schema.signups

@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from digest import pipeline
 from digest.compose import Expired, Forged, Link, Links, Purpose, Sheet, Site
+from digest.compose.text import clean
+from digest.compose.words import Words, words
 from digest.models import Digest
 from digest.pipeline import Parts, Reading
 from digest.pipeline.plan import WINDOW
 
-__all__ = ["Days", "Desk", "Expired", "Forged", "Link", "Purpose", "Seal", "Sheet"]
+__all__ = ["Days", "Desk", "Expired", "Forged", "Link", "Purpose", "Seal", "Sheet", "Words", "clean", "words"]
 
 T = TypeVar("T")
 

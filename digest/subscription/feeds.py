@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from digest.compose.cards import Card
 from digest.compose.text import clean, line
 from digest.models import Digest, Pick
-from digest.subscription.desk import Desk
+from digest.subscription.desk import Desk, Words
 
 ATOM = "http://www.w3.org/2005/Atom"
 
@@ -22,9 +22,10 @@ def trending(desk: Desk, digest: Digest) -> bytes:
     return _feed(desk, title, f"{base}/trending.atom", f"{base}/trending", [digest])
 
 
-def personal(desk: Desk, address: str, digests: Sequence[Digest]) -> bytes:
-    """The last digests of one reader; *address* is the feed's own."""
-    return _feed(desk, f"{desk.site.name}: your digests", address, desk.site.public_url, digests)
+def personal(desk: Desk, address: str, digests: Sequence[Digest], w: Words) -> bytes:
+    """The last digests of one reader, in their language; *address* is the feed's own."""
+    title = w.gettext("%(name)s: your digests") % {"name": desk.site.name}
+    return _feed(desk, title, address, desk.site.public_url, digests)
 
 
 def _feed(desk: Desk, title: str, address: str, page: str, digests: Sequence[Digest]) -> bytes:

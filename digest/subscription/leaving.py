@@ -15,6 +15,7 @@ import structlog
 from digest.due import local_day
 from digest.models import Profile, Subscriber
 from digest.store import Letter
+from digest.store.readers import ALIVE
 from digest.subscription import signup
 from digest.subscription.desk import Desk
 
@@ -35,10 +36,14 @@ class Fewer(enum.StrEnum):
 
 
 def leave(desk: Desk, token: str) -> str:
-    """End it; gives back the receipt that lets the same page undo it for an hour."""
-    person = desk.parts.store.readers.leave(token, desk.now)
-    log.info("unsubscribed", subscriber=token, known=person is not None)
-    return desk.seal.stamp(f"left {token}", desk.now)
+    """End it; gives back the receipt that lets the same page undo it for an hour, empty where there was nothing to end.
+
+    Who left long ago is not brought back by whoever holds one of their mails and leaves once more in their name.
+    """
+    before = desk.parts.store.subscribers.by_token(token)
+    desk.parts.store.readers.leave(token, desk.now)
+    log.info("unsubscribed", subscriber=token, known=before is not None)
+    return desk.seal.stamp(f"left {token}", desk.now) if before and before.state in ALIVE else ""
 
 
 def leave_by_mail(desk: Desk, token: str, message_id: str) -> None:

@@ -7,6 +7,7 @@ queue letters, and a thread of the daemon sends them within a second or so.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -43,7 +44,7 @@ def _send(desk: Desk, transport: Transport, letter: Letter) -> bool:
         store.letters.done(letter)
         return False
     try:
-        message = desk.parts.writer.mail(letter.kind, _reader(letter), at=letter.at, **letter.details)
+        message = desk.parts.writer.mail(letter.kind, _reader(desk, letter), at=letter.at, **letter.details)
         transport.send(message, lambda: None)
     except (SenderAtFault, SettingsError) as error:
         log.error("letter not sent", kind=letter.kind, reason=str(error))  # noqa: TRY400 - for the operator to mend
@@ -59,7 +60,10 @@ def _send(desk: Desk, transport: Transport, letter: Letter) -> bool:
     return True
 
 
-def _reader(letter: Letter) -> Subscriber:
-    """Who has not confirmed is no subscriber yet, and gets letters all the same."""
-    profile = Profile(letter.email, language=letter.language)
-    return Subscriber(0, letter.token, profile, SubscriberState.PENDING, Origin.WEB)
+def _reader(desk: Desk, letter: Letter) -> Subscriber:
+    """Whom it is about; who has not confirmed is no subscriber yet, and gets letters all the same."""
+    person = desk.parts.store.subscribers.by_token(letter.token)
+    if person is None:
+        profile = Profile(letter.email, language=letter.language)
+        return Subscriber(0, letter.token, profile, SubscriberState.PENDING, Origin.WEB)
+    return replace(person, profile=replace(person.profile, email=letter.email, language=letter.language))

@@ -30,6 +30,7 @@ class History:
 
     subscribers: dict[date, dict[str, int]]
     deliveries: dict[date, dict[str, int]]
+    bounces: dict[date, dict[str, int]]
     listings: dict[date, dict[str, int]]
     topics: list[tuple[str, int]]
 
@@ -52,11 +53,13 @@ def now(desk: Desk) -> Numbers:
 def history(desk: Desk, days: int = 42) -> History:
     """The last weeks."""
     since = desk.now.date() - timedelta(days=days)
+    midnight = datetime.combine(since, time(), UTC)
     census = desk.parts.store.census
     return History(
         subscribers=census.subscribers(since),
         deliveries=census.deliveries(since),
-        listings=census.listings(datetime.combine(since, time(), UTC)),
+        bounces=census.bounces(midnight),
+        listings=census.listings(midnight),
         topics=census.topics(20),
     )
 

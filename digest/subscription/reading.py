@@ -87,6 +87,11 @@ def issue(desk: Desk, token: str, day: date) -> Digest | None:
     return found[1] if found else None
 
 
+def without_links(digest: Digest) -> Digest:
+    """For whoever may read it and no more: feed readers keep the archive's link, and "more like this" leads on."""
+    return replace(digest, subscriber=replace(digest.subscriber, token=""))
+
+
 def issues(desk: Desk, person: Subscriber) -> list[tuple[date, int]]:
     """The days and sizes of the past issues of one reader, the latest first."""
     return desk.parts.store.shelf.issues(person.id)
@@ -109,8 +114,21 @@ def reader(desk: Desk, token: str) -> Subscriber | None:
     return desk.parts.store.subscribers.by_token(token)
 
 
-def sheet(desk: Desk, digest: Digest) -> Sheet:
-    """What a page shows of *digest*."""
+def language(desk: Desk, token: str) -> str:
+    """In which language somebody reads, whether they have confirmed already or not; empty where nobody is known."""
+    store = desk.parts.store
+    person = store.subscribers.by_token(token)
+    if person:
+        return person.profile.language
+    waiting = store.signups.get(token)
+    return waiting[0].language if waiting else ""
+
+
+def sheet(desk: Desk, digest: Digest, language: str = "") -> Sheet:
+    """What a page shows of *digest*, in its reader's language or in *language*."""
+    reader = digest.subscriber
+    if language and language != reader.profile.language:
+        digest = replace(digest, subscriber=replace(reader, profile=replace(reader.profile, language=language)))
     return desk.parts.writer.sheet(digest)
 
 

@@ -13,12 +13,13 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from digest.compose.text import clean
-from digest.compose.words import words
+from digest.compose.words import Words, words
 from digest.models import Profile, Subscriber
 from digest.store import Asked, Letter, Limit, address, key_of
 from digest.store import roster as rosters
@@ -28,18 +29,14 @@ from digest.subscription.desk import Desk
 
 log = structlog.get_logger(__name__)
 
-WORDING = (
-    "Send me a digest of new papers by e-mail on the days I chose. My address and my interests are kept for that and "
-    "nothing else, until I unsubscribe or have them deleted."
-)
-"""What is agreed to; kept with every consent."""
-
 YOUNGEST, OLDEST = timedelta(seconds=2), timedelta(hours=12)
 """Of a form when it comes back: programs are quicker, and a page that was open for longer is drawn anew."""
 
 PER_NETWORK = (8, 300.0)
 """So many sign-ups at once, then one each so many seconds; likewise below."""
 PER_DOMAIN = (60, 30.0)
+PER_MAILBOX = (3, 7 * 86400.0)
+"""Confirmations that end in one mailbox, under however many addresses."""
 OVERALL = (200, 5.0)
 
 _WATCHED = timedelta(hours=6)
@@ -66,6 +63,14 @@ class Confirmed:
     """They had confirmed before: nothing was changed."""
 
 
+def wording(w: Words) -> str:
+    """What is agreed to; kept with every consent in the language in which it was read."""
+    return w.gettext(
+        "Send me a digest of new papers by e-mail on the days I chose. My address and my interests are kept for that "
+        "and nothing else, until I unsubscribe or have them deleted."
+    )
+
+
 def profile(values: Mapping[str, Any]) -> Profile:
     """The profile of a filled-in form, whose keys are those of a roster entry.
 
@@ -82,6 +87,15 @@ def address_of(text: str) -> str:
         UsageError: it is none.
     """
     return address(clean(text).strip())
+
+
+def mailbox_of(email: str) -> str:
+    """Where mail to *email* ends, as far as a stranger can tell: without its subaddress (RFC 5233), or Gmail's dots."""
+    local, _, domain = key_of(email).rpartition("@")
+    plain = local.partition("+")[0] or local
+    if domain in {"gmail.com", "googlemail.com"}:
+        plain, domain = plain.replace(".", "") or plain, "gmail.com"
+    return f"{plain}@{domain}"
 
 
 def network_of(host: str) -> str:
@@ -121,17 +135,28 @@ def spent(desk: Desk, what: str, who: str, burst: int, interval: float) -> bool:
     return desk.parts.store.limits.full([_limit(desk, what, who, burst, interval)], desk.now) is not None
 
 
-def sign_up(desk: Desk, wanted: Profile, network: str) -> None:
-    """Have the right mail sent to whoever reads mail at that address; which one is nobody else's business."""
-    store, tokens = desk.parts.store, desk.tokens_of(key_of(wanted.email))
+def sign_up(desk: Desk, wanted: Profile, network: str, language: str = "en") -> None:
+    """Have the right mail sent to whoever reads mail at that address; which one is nobody else's business.
+
+    Args:
+        desk: where it is done.
+        wanted: what was asked for.
+        network: where the form came from.
+        language: in which its sender read what they agree to.
+    """
+    store, tokens, mailbox = desk.parts.store, desk.tokens_of(key_of(wanted.email)), mailbox_of(wanted.email)
     person = store.subscribers.get(wanted.email)
-    if store.suppressions.any([*tokens, person.token] if person else tokens):
+    if store.suppressions.any([*tokens, *desk.tokens_of(mailbox), *([person.token] if person else [])]):
         log.info("sign-up of a suppressed address")
     elif person and person.state in ALIVE:
         send_link(desk, person)
+    elif spent(desk, "mailbox", mailbox, *PER_MAILBOX):
+        log.warning("sign-ups capped", limit="mailbox")
     else:
         token = person.token if person else tokens[0]
-        mailed = store.signups.ask(token, replace(wanted, name=""), Asked(network, WORDING), desk.now)
+        mailed = store.signups.ask(token, replace(wanted, name=""), Asked(network, wording(words(language))), desk.now)
+        if mailed:  # a form that is not takes no place
+            allow(desk, "mailbox", mailbox, *PER_MAILBOX)
         log.info("sign-up", mailed=mailed)
 
 
@@ -161,7 +186,7 @@ def confirm(desk: Desk, token: str, asked_at: datetime | None, network: str) -> 
     store = desk.parts.store
     waiting = store.signups.get(token)
     if waiting and asked_at and int(waiting[1].timestamp()) == int(asked_at.timestamp()):
-        person = store.readers.confirm(token, network, desk.now, lambda p: _welcome(desk, p))
+        person = store.readers.confirm(token, network, desk.now, partial(_welcome, desk.now))
         if person:
             log.info("confirmed", subscriber=person.token)
             return Confirmed(person, again=False)
@@ -170,11 +195,9 @@ def confirm(desk: Desk, token: str, asked_at: datetime | None, network: str) -> 
 
 
 def not_me(desk: Desk, token: str) -> None:
-    """Never write to that address again, and forget what was asked for in its name."""
-    store = desk.parts.store
-    store.suppressions.add(token, "not me", desk.now)
-    store.signups.forget(token)
-    store.readers.leave(token, desk.now)
+    """Never write to that address again, and forget what is known of it: only the hash stays."""
+    desk.parts.store.suppressions.add(token, "not me", desk.now)
+    desk.parts.store.readers.erase(token)
     log.info("suppressed", reason="not me")
 
 
@@ -183,12 +206,8 @@ def link_life() -> timedelta:
     return LIFE
 
 
-def _welcome(desk: Desk, person: Subscriber) -> Letter:
-    w = words(person.profile.language)
-    first = w.gettext("Your subscription is confirmed, and the first digest is on its way.")
-    topics = w.both(tuple(topic.phrase for topic in person.interests.topics[:10]))
-    details = {"first": first, "topics": topics}
-    return Letter("welcome", person.token, person.email, desk.now, person.profile.language, details)
+def _welcome(now: datetime, person: Subscriber) -> Letter:
+    return Letter("welcome", person.token, person.email, now, person.profile.language)
 
 
 def _limit(desk: Desk, what: str, who: str, burst: int, interval: float) -> Limit:

@@ -7,6 +7,7 @@ a signed link, and what a link may do depends on its purpose and its age.
 * `guard`    what holds for every request: headers, where a POST may come from, what is logged
 * `visit`    one request, as the pages see it: the form, the link, the network
 * `forms`    fields of a form become a profile, and back
+* `languages`  which language a page speaks
 * `pages`    templates become answers
 * `joining`, `tuning`, `leaving`, `feedback`, `reading`, `watching`: the pages
 * `server`   uvicorn in a thread

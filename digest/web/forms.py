@@ -12,32 +12,10 @@ from zoneinfo import available_timezones
 from digest.errors import SettingsError
 from digest.models import Profile
 from digest.subscription import signup
+from digest.subscription.desk import Words
 from digest.web.visit import Visit
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WEIGHTS = ((0.5, "a little"), (1.0, "normal"), (2.0, "much"), (4.0, "most of all"))
-LANGUAGES = (("en", "English"), ("de", "Deutsch"))
-QUIET = (
-    ("trending", "Send what others are reading"),
-    ("note", "Send nothing, but a short note if it goes on"),
-    ("silence", "Send nothing at all"),
-)
-_LABELS = {
-    "email": "Address",
-    "topics": "Topics",
-    "authors": "Authors",
-    "categories": "Categories",
-    "liked": "Papers you liked",
-    "disliked": "Papers you did not like",
-    "mute": "Muted words",
-    "mute_authors": "Hidden authors",
-    "zone": "Time zone",
-    "at": "Hour",
-    "days": "Days",
-    "papers": "Number of papers",
-    "language": "Language",
-    "when_quiet": "On a day without a match",
-}
 _MOST = {
     "topics": 40,
     "authors": 100,
@@ -116,15 +94,24 @@ def of(profile: Profile) -> Fields:
     )
 
 
-def profile(fields: Fields) -> tuple[Profile | None, list[str]]:
-    """The profile, or every mistake in words for the person who typed."""
-    problems = [f"{_LABELS[name]}: at most {most}" for name, most in _MOST.items() if len(getattr(fields, name)) > most]
+def profile(fields: Fields, w: Words, kept: Fields | None = None) -> tuple[Profile | None, list[str]]:
+    """The profile, or every mistake in words for the person who typed.
+
+    Args:
+        fields: what was typed.
+        w: the language of those words.
+        kept: what is known of them already: an operator's roster may hold more than a form takes from strangers.
+    """
+    most = {name: max(number, len(getattr(kept, name, ()))) for name, number in _MOST.items()}
+    too_many = {name: number for name, number in most.items() if len(getattr(fields, name)) > number}
+    said = w.gettext("at most %(number)s")
+    problems = [f"{_label(name, w)}: {said % {'number': number}}" for name, number in too_many.items()]
     if problems:
         return None, problems
     try:
         return signup.profile(_entry(fields)), []
     except SettingsError as error:
-        return None, list(dict.fromkeys(_plainly(problem) for problem in error.problems))
+        return None, list(dict.fromkeys(_plainly(problem, w) for problem in error.problems))
 
 
 def with_address(fields: Fields, email: str) -> Fields:
@@ -132,9 +119,24 @@ def with_address(fields: Fields, email: str) -> Fields:
     return replace(fields, email=email)
 
 
-def for_preview(fields: Fields) -> tuple[Profile | None, list[str]]:
+def for_preview(fields: Fields, w: Words) -> tuple[Profile | None, list[str]]:
     """Likewise, without an address."""
-    return profile(replace(fields, email="nobody@example.org"))
+    return profile(replace(fields, email="nobody@example.org"), w)
+
+
+def weights(w: Words) -> Sequence[tuple[float, str]]:
+    """How much a topic may count."""
+    _ = w.gettext
+    return (0.5, _("a little")), (1.0, _("normal")), (2.0, _("much")), (4.0, _("most of all"))
+
+
+def quiet(w: Words) -> Sequence[tuple[str, str]]:
+    """What may come on a day without a match."""
+    return (
+        ("trending", w.gettext("Send what others are reading")),
+        ("note", w.gettext("Send nothing, but a short note if it goes on")),
+        ("silence", w.gettext("Send nothing at all")),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -163,20 +165,51 @@ def _entry(fields: Fields) -> dict[str, Any]:
     }
 
 
-def _plainly(problem: str) -> str:
+def _plainly(problem: str, w: Words) -> str:
     """`categories.0: String should match …` in the words of the form."""
-    where, _, what = problem.partition(": ")
+    where = problem.partition(": ")[0]
     name = where.partition(".")[0]
-    match name:
-        case "email":
-            return "Address: this is not an e-mail address that mail can be sent to"
-        case "categories":
-            return "Categories: they are written like cs.CL or stat.ML"
-        case "papers":
-            return "Number of papers: from 1 to 50"
-        case "days":
-            return "Days: choose at least one"
-    return f"{_LABELS.get(name, name)}: {what}"
+    return f"{_label(name, w)}: {_rule(name, w, weight=where.endswith('.weight'))}"
+
+
+def _rule(name: str, w: Words, *, weight: bool) -> str:
+    """What holds for a field, and was broken."""
+    _ = w.gettext
+    if weight:
+        return _("a weight is a number from 0.1 to 10")
+    listed = _("choose one of the list")
+    rules = {
+        "email": _("this is not an e-mail address that mail can be sent to"),
+        "categories": _("they are written like cs.CL or stat.ML"),
+        "papers": _("from 1 to 50"),
+        "days": _("choose at least one"),
+        "at": _("a time of day, such as 07:00"),
+        "zone": listed,
+        "language": listed,
+        "when_quiet": listed,
+    }
+    return rules.get(name, _("at most 200 characters each"))
+
+
+def _label(name: str, w: Words) -> str:
+    _ = w.gettext
+    labels = {
+        "email": _("Address"),
+        "topics": _("Topics"),
+        "authors": _("Authors"),
+        "categories": _("Categories"),
+        "liked": _("Papers you liked"),
+        "disliked": _("Papers you did not like"),
+        "mute": _("Muted words"),
+        "mute_authors": _("Hidden authors"),
+        "zone": _("Time zone"),
+        "at": _("Hour"),
+        "days": _("Days"),
+        "papers": _("Number of papers"),
+        "language": _("Language"),
+        "when_quiet": _("On a day without a match"),
+    }
+    return labels[name]
 
 
 def _number(text: str) -> float:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -47,11 +47,11 @@ class Guard:
     Args:
         secure: the public address is https, so that browsers may be told to keep to it.
         largest: bytes of a body that are taken.
-        too_large: makes the answer to more.
+        refuse: makes the answer to what is refused, from its status and the headers of the request.
     """
 
-    def __init__(self, app: ASGIApp, *, secure: bool, largest: int, too_large: Callable[[], Response]) -> None:
-        self._app, self._largest, self._too_large = app, largest, too_large
+    def __init__(self, app: ASGIApp, *, secure: bool, largest: int, refuse: Callable[[int, Headers], Response]) -> None:
+        self._app, self._largest, self._refuse = app, largest, refuse
         self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,9 +83,9 @@ class Guard:
             return None
         headers = Headers(scope=scope)
         if not scope["path"].startswith(OPEN) and foreign(headers):
-            return PlainTextResponse("This form was sent from another site. Please open the page itself.", 403)
+            return self._refuse(403, headers)
         length = headers.get("content-length", "")
-        return self._too_large() if length.isdecimal() and int(length) > self._largest else None
+        return self._refuse(413, headers) if length.isdecimal() and int(length) > self._largest else None
 
 
 def foreign(headers: Headers) -> bool:

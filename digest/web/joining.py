@@ -17,6 +17,7 @@ from digest.subscription.desk import Purpose
 from digest.subscription.signup import Gate
 from digest.web import forms
 from digest.web.forms import Fields
+from digest.web.languages import LANGUAGES
 from digest.web.visit import House, Visit, route
 
 FORM = "sign-up"
@@ -43,7 +44,7 @@ def routes(house: House) -> Sequence[BaseRoute]:
 
 def landing(visit: Visit) -> Response:
     """What it is, what it would have brought today, and the form."""
-    answer = _form(visit, Fields())
+    answer = _form(visit, Fields(language=visit.words.locale.language))
     answer.headers["X-Robots-Tag"] = "all"
     return answer
 
@@ -51,7 +52,8 @@ def landing(visit: Visit) -> Response:
 def subscribe(visit: Visit) -> Response:
     """Take the form; the answer is the same for every address."""
     fields = forms.given(visit)
-    wanted, problems = forms.profile(fields)
+    _ = visit.words.gettext
+    wanted, problems = forms.profile(fields, visit.words)
     if visit.text("website"):  # a field that people do not see
         return visit.page("sent", email=fields.email[:200])
     if wanted is None:
@@ -59,33 +61,36 @@ def subscribe(visit: Visit) -> Response:
     age = visit.desk.seal.age(FORM, visit.text("stamp"), visit.desk.now)
     if age is None or not signup.YOUNGEST <= age <= signup.OLDEST:
         return _form(
-            visit, fields, ["That went very fast, or very slowly. Please look it over and send it again."], 422
+            visit, fields, [_("That went very fast, or very slowly. Please look it over and send it again.")], 422
         )
     match signup.admit(visit.desk, wanted.email, visit.network):
         case Gate.OPEN:
             # after the answer, so that its time says nothing of the address
-            later = BackgroundTask(signup.sign_up, visit.desk, wanted, visit.network)
+            later = BackgroundTask(signup.sign_up, visit.desk, wanted, visit.network, visit.words.locale.language)
             answer = visit.page("sent", email=wanted.email)
             answer.background = later
             return answer
         case Gate.CAPPED:
-            return visit.page("failure", 429, title="Too many sign-ups right now", text="Please try again in an hour.")
+            return visit.page(
+                "failure", 429, title=_("Too many sign-ups right now"), text=_("Please try again in an hour.")
+            )
         case Gate.CLOSED:
-            return visit.page("failure", 503, title="Signing up is closed", text="Please try again later.")
+            return visit.page("failure", 503, title=_("Signing up is closed"), text=_("Please try again later."))
 
 
 def preview(visit: Visit) -> Response:
     """The landing page with what a digest would hold for what is typed; for browsers without scripts."""
     fields = forms.given(visit)
-    wanted, problems = forms.for_preview(fields)
+    wanted, problems = forms.for_preview(fields, visit.words)
     if wanted is None or not _may_preview(visit):
-        return _form(visit, fields, problems or ["Too many previews from your network; please wait a minute."], 422)
+        waits = visit.words.gettext("Too many previews from your network; please wait a minute.")
+        return _form(visit, fields, problems or [waits], 422)
     return _form(visit, fields, wanted=wanted)
 
 
 def preview_part(visit: Visit) -> Response:
     """Only the preview; for the script that keeps it up to date."""
-    wanted, problems = forms.for_preview(forms.given(visit))
+    wanted, problems = forms.for_preview(forms.given(visit), visit.words)
     if wanted is None:
         return visit.page("parts/problems", 422, problems=problems)
     if not _may_preview(visit):
@@ -97,7 +102,7 @@ def confirm(visit: Visit) -> Response:
     """One button; pressing it twice does no harm."""
     found = visit.link(Purpose.CONFIRM, signup.link_life())
     if not visit.posted:
-        return visit.page("confirm", wording=signup.WORDING)
+        return visit.page("confirm", wording=signup.wording(visit.words))
     confirmed = signup.confirm(visit.desk, found.subscriber, found.at, visit.network)
     if confirmed is None:
         raise HTTPException(410)
@@ -116,14 +121,17 @@ def not_me(visit: Visit) -> Response:
 
 def link(visit: Visit) -> Response:
     """Mail somebody their links again; the answer is the same for every address."""
+    _ = visit.words.gettext
     if not visit.posted:
         return visit.page("link", problem="", done=False)
     try:
         address = signup.address_of(visit.text("email"))
     except UsageError:
-        return visit.page("link", 422, problem="This is not an e-mail address that mail can be sent to.", done=False)
+        problem = _("This is not an e-mail address that mail can be sent to.")
+        return visit.page("link", 422, problem=problem, done=False)
     if not signup.allow(visit.desk, "links", visit.network, *LINKS):
-        return visit.page("link", 429, problem="Too many requests right now. Please try again later.", done=False)
+        problem = _("Too many requests right now. Please try again later.")
+        return visit.page("link", 429, problem=problem, done=False)
     answer = visit.page("link", problem="", done=True)
     answer.background = BackgroundTask(signup.send_link_to, visit.desk, address)
     return answer
@@ -140,10 +148,10 @@ def _form(
         problems=problems,
         suggested=reading.suggestions(visit.desk),
         stamp=visit.desk.seal.stamp(FORM, visit.desk.now),
-        wording=signup.WORDING,
+        wording=signup.wording(visit.words),
         zones=forms.zones(),
         days=forms.DAYS,
-        languages=forms.LANGUAGES,
+        languages=LANGUAGES,
         **_preview(visit, wanted),
     )
 
@@ -152,7 +160,7 @@ def _preview(visit: Visit, wanted: Profile | None) -> dict[str, Any]:
     """The variables of `parts/preview.html`."""
     digest = reading.preview(visit.desk, wanted) if wanted else reading.trending(visit.desk, PROOF)
     return {
-        "sheet": reading.sheet(visit.desk, digest),
+        "sheet": reading.sheet(visit.desk, digest, "" if wanted else visit.words.locale.language),
         "personal": bool(wanted and wanted.interests),
         "unknown": reading.unknown(visit.desk, wanted) if wanted else [],
     }

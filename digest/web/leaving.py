@@ -31,7 +31,7 @@ def unsubscribe(visit: Visit) -> Response:
         return visit.page("unsubscribe")
     receipt = leaving.leave(visit.desk, found.subscriber)
     if not visit.text("page"):
-        return PlainTextResponse("You have unsubscribed.\n")
+        return PlainTextResponse(f"{visit.words.gettext('You have unsubscribed')}.\n")
     return visit.page("left", receipt=receipt, person=None, signed=visit.request.path_params["signed"])
 
 

@@ -44,7 +44,7 @@ def trending(visit: Visit) -> Response:
     digest = reading.trending_on(visit.desk, day)
     if digest is None:
         raise HTTPException(404)
-    sheet = reading.sheet(visit.desk, digest)
+    sheet = reading.sheet(visit.desk, digest, visit.words.locale.language)
     answer = visit.page("trending", sheet=sheet, days=reading.days_with_papers(visit.desk), day=day)
     answer.headers.update(PUBLIC)
     return answer
@@ -58,7 +58,7 @@ def trending_feed(visit: Visit) -> Response:
 
 def privacy(visit: Visit) -> Response:
     """What is kept, why, and for how long."""
-    answer = visit.page("privacy", wording=signup.WORDING, kept=rights.KEPT)
+    answer = visit.page("privacy", wording=signup.wording(visit.words), kept=rights.KEPT)
     answer.headers.update(PUBLIC)
     return answer
 
@@ -87,7 +87,7 @@ def issue(visit: Visit) -> Response:
 
 def past_issue(visit: Visit) -> Response:
     """One digest of the archive."""
-    return _issue(visit, _reader(visit).token, _day(visit))
+    return _issue(visit, _reader(visit).token, _day(visit), links=False)
 
 
 def issues(visit: Visit) -> Response:
@@ -118,14 +118,17 @@ def feed(visit: Visit) -> Response:
     """One reader's digests as Atom."""
     person = _reader(visit)
     address = f"{visit.desk.links.archive(person.token)}/feed.atom"
-    data = feeds.personal(visit.desk, address, reading.latest(visit.desk, person))
+    data = feeds.personal(visit.desk, address, reading.latest(visit.desk, person), visit.words)
     return Response(data, media_type=ATOM)
 
 
-def _issue(visit: Visit, token: str, day: date) -> Response:
+def _issue(visit: Visit, token: str, day: date, *, links: bool = True) -> Response:
+    """The page of one digest; without *links* of its reader's own where only reading was signed for."""
     digest = reading.issue(visit.desk, token, day)
     if digest is None:
         raise HTTPException(410)
+    if not links:
+        digest = reading.without_links(digest)
     return visit.page("issue", sheet=reading.sheet(visit.desk, digest))
 
 

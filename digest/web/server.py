@@ -48,6 +48,7 @@ def serving(
                 log_config=None,
                 log_level=logging.WARNING,
                 lifespan="off",
+                ws="none",
                 proxy_headers=bool(settings.proxies),
                 forwarded_allow_ips=list(settings.proxies),
                 server_header=False,

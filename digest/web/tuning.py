@@ -11,25 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from digest.models import Subscriber, SubscriberState
+from digest.models import Profile, Subscriber, SubscriberState
 from digest.subscription import opinions, preferences, reading, rights, signup
-from digest.subscription.desk import Purpose, Sheet
+from digest.subscription.desk import Purpose, Sheet, Words
 from digest.subscription.opinions import Word
 from digest.subscription.preferences import Preferences
 from digest.web import forms
 from digest.web.forms import Fields
 from digest.web.joining import PREVIEWS
+from digest.web.languages import LANGUAGES
 from digest.web.visit import House, Visit, route
-
-NOTES = {
-    "saved": "Saved. The next digest goes by it.",
-    "paused": "Paused. Nothing is sent until then.",
-    "resumed": "Welcome back. Digests are sent again.",
-    "mailed": "A link that opens your data is on its way to your address; it works for one hour.",
-    "undone": "Taken back.",
-    "pause": "The pause was not changed: choose a day from tomorrow on, at most a year away.",
-}
-"""What the page says after an action; the address holds the key only."""
 
 
 def routes(house: House) -> Sequence[BaseRoute]:
@@ -52,12 +43,12 @@ def tune(visit: Visit) -> Response:
     """Show the preferences, or take them over."""
     found = _look(visit)
     if not visit.posted:
-        note = NOTES.get(visit.request.query_params.get("done", ""), "")
+        note = _note(visit.request.query_params.get("done", ""), visit.words)
         return _page(visit, found, forms.of(found.person.profile), note=note)
     if not _subscribed(found.person):
         raise HTTPException(410)
     fields = _given(visit, found.person)
-    wanted, problems = forms.profile(fields)
+    wanted, problems = _wanted(visit, fields, found.person)
     if wanted is None:
         return _page(visit, found, fields, problems, status=422)
     preferences.change(visit.desk, found.person.token, wanted)
@@ -68,11 +59,13 @@ def preview(visit: Visit) -> Response:
     """The page with what a digest would hold for what is typed; nothing is kept."""
     found = _look(visit)
     fields = _given(visit, found.person)
-    wanted, problems = forms.profile(fields)
+    wanted, problems = _wanted(visit, fields, found.person)
     if wanted is None:
         return _page(visit, found, fields, problems, status=422)
     sheet = _sheet(visit, fields, found.person)
-    return _page(visit, found, fields, sheet=sheet, note="This is a preview; nothing is saved yet.")
+    return _page(
+        visit, found, fields, sheet=sheet, note=visit.words.gettext("This is a preview; nothing is saved yet.")
+    )
 
 
 def preview_part(visit: Visit) -> Response:
@@ -81,7 +74,8 @@ def preview_part(visit: Visit) -> Response:
     fields = _given(visit, found.person)
     sheet = _sheet(visit, fields, found.person)
     if sheet is None:
-        return visit.page("parts/problems", 422, problems=forms.profile(fields)[1] or ["Please wait a minute."])
+        _, problems = _wanted(visit, fields, found.person)
+        return visit.page("parts/problems", 422, problems=problems or [visit.words.gettext("Please wait a minute.")])
     return visit.page("parts/preview", sheet=sheet, personal=True)
 
 
@@ -133,7 +127,7 @@ def erase(visit: Visit) -> Response:
     """Nothing about me."""
     found = _fresh(visit)
     if not visit.text("sure"):
-        note = "Nothing was deleted: please tick the box that says so."
+        note = visit.words.gettext("Nothing was deleted: please tick the box that says so.")
         return _page(visit, found, forms.of(found.person.profile), note=note, status=422)
     never_again = bool(visit.text("never"))
     rights.erase(visit.desk, found.person, never_again=never_again)
@@ -157,12 +151,16 @@ def _given(visit: Visit, person: Subscriber) -> Fields:
     return forms.with_address(fields, person.email)
 
 
+def _wanted(visit: Visit, fields: Fields, person: Subscriber) -> tuple[Profile | None, list[str]]:
+    return forms.profile(fields, visit.words, forms.of(person.profile))
+
+
 def _subscribed(person: Subscriber) -> bool:
     return person.state in {SubscriberState.ACTIVE, SubscriberState.PAUSED}
 
 
 def _sheet(visit: Visit, fields: Fields, person: Subscriber) -> Sheet | None:
-    wanted, _ = forms.profile(fields)
+    wanted, _ = _wanted(visit, fields, person)
     if wanted is None or not signup.allow(visit.desk, "preview", person.token, *PREVIEWS):
         return None
     return reading.sheet(visit.desk, reading.preview(visit.desk, wanted, person))
@@ -200,10 +198,24 @@ def _page(
         suggested=reading.suggestions(visit.desk),
         zones=forms.zones(),
         days=forms.DAYS,
-        weights=forms.WEIGHTS,
-        languages=forms.LANGUAGES,
-        quiet=forms.QUIET,
+        weights=forms.weights(visit.words),
+        languages=LANGUAGES,
+        quiet=forms.quiet(visit.words),
     )
+
+
+def _note(done: str, w: Words) -> str:
+    """What the page says after an action; the address holds the key only."""
+    _ = w.gettext
+    notes = {
+        "saved": _("Saved. The next digest goes by it."),
+        "paused": _("Paused. Nothing is sent until then."),
+        "resumed": _("Welcome back. Digests are sent again."),
+        "mailed": _("A link that opens your data is on its way to your address; it works for one hour."),
+        "undone": _("Taken back."),
+        "pause": _("The pause was not changed: choose a day from tomorrow on, at most a year away."),
+    }
+    return notes.get(done, "")
 
 
 def _masked(email: str) -> str:

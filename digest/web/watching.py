@@ -7,9 +7,9 @@ the text format of Prometheus; any number of processes may be scraped, because n
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
 from digest.subscription import Desk, numbers, signup
+from digest.subscription.desk import words
 from digest.subscription.numbers import Numbers
 from digest.web import plots
 from digest.web.visit import House, Visit, route
@@ -71,11 +72,13 @@ def operator(visit: Visit) -> Response:
         challenge = {"WWW-Authenticate": 'Basic realm="operator", charset="UTF-8"'}
         return PlainTextResponse("The operator's token is the password.\n", 401, headers=challenge)
     past = numbers.history(visit.desk)
-    return visit.page(
+    english = replace(visit, words=words("en"))  # as everything that is said to operators
+    return english.page(
         "operator",
         now=numbers.now(visit.desk),
         subscribers=plots.stacked(past.subscribers, ("active", "paused", "unsubscribed")),
         deliveries=plots.stacked(past.deliveries, ("sent", "deferred", "unknown", "failed", "expired", "empty")),
+        bounces=plots.stacked(past.bounces, ("hard", "soft", "ours", "complaint")),
         listings=plots.stacked(past.listings),
         topics=plots.bars(past.topics),
     )
@@ -161,7 +164,7 @@ def _token(visit: Visit) -> str:
     if scheme.lower() == "basic":
         try:
             given = base64.b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, not even ASCII, or no UTF-8 inside
             return ""
     return given.strip()
 
