@@ -153,4 +153,4 @@ def every_text(pages: Site) -> Iterator[tuple[str, str]]:
     back = {"receipt": hidden(left, "receipt"), "choice": "weekly"}
     yield "back", pages.post(f"{links.unsubscribe(token)}/back", back).text
     yield "erased", pages.post(f"{preferences}/erase", {"sure": "1", "never": "1"}).text
-    yield "noted", pages.post(links.not_me(token), **GERMAN).text
+    yield "noted", pages.post(links.not_me(token), {}, **GERMAN).text
