@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from digest.errors import UsageError
 from digest.store import schema
-from digest.store.engine import connect
+from digest.store.engine import connect, parse
 
 BLOCK = 1000
 """Rows on their way at once."""
@@ -28,8 +29,9 @@ def copy(source: str, target: str, password: str, progress: Progress) -> dict[st
 
     Raises:
         SettingsError: one of them cannot be used.
-        UsageError: *target* is not empty.
+        UsageError: there is no *source*, or *target* is not empty.
     """
+    _refuse_missing(source)
     with (
         closing(connect(source, password)) as old,
         closing(connect(target, password)) as new,
@@ -40,6 +42,13 @@ def copy(source: str, target: str, password: str, progress: Progress) -> dict[st
             reader.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         _refuse_inhabited(writer, target)
         return {table.name: _table(table, reader, writer, progress) for table in schema.metadata.sorted_tables}
+
+
+def _refuse_missing(source: str) -> None:
+    """SQLite would make an empty database of a name that is misspelt, and the backup be empty, too."""
+    where = parse(source)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").is_file():
+        raise UsageError(f"there is no database {where}; nothing was copied")
 
 
 def _refuse_inhabited(connection: sa.Connection, target: str) -> None:
