@@ -29,7 +29,7 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import Store, open_store, parse, rehearsal
+from digest.store import Store, open_store, parse, rehearsal, told_plainly
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
@@ -147,9 +147,13 @@ def opened(
     """The corridor's parts. In a rehearsal nothing that happens to the store stays.
 
     With *patience*, the semantic model embeds at most so many texts at once, and keeps none of them.
+
+    Raises:
+        SettingsError: something on which they stand is not set up.
+        StoreError: the database fails in the block.
     """
     zones.use_newest()
-    with ExitStack() as stack:
+    with told_plainly(), ExitStack() as stack:
         model = semantic(settings, keep=not rehearse and patience is None, most=patience)
         token_of = token_maker(signing_keys(settings, rehearse))
         url, password = settings.resolved_database_url, settings.database_password

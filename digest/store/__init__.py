@@ -28,6 +28,7 @@ from digest.store.engine import (
     is_current,
     migrate,
     parse,
+    told_plainly,
     upgrade,
 )
 from digest.store.feedback import Event, Feedback, Opinions
@@ -80,6 +81,7 @@ __all__ = [
     "open_store",
     "parse",
     "rehearsal",
+    "told_plainly",
     "upgrade",
 ]
 
