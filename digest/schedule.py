@@ -11,6 +11,7 @@ is wrong: then the last good one stays, and the operator is told.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -34,6 +35,7 @@ from digest.supervised import Signals, notify, watchdog_interval
 from digest.web.server import serving
 
 log = structlog.get_logger(__name__)
+logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of every pass that takes more than a minute
 
 GRACE = 8.0
 """Seconds for the message in hand. Whatever takes longer is cut off, as a crash would, and is made up for as such."""

@@ -33,6 +33,9 @@ from digest.store import Store, open_store, parse, rehearsal, told_plainly
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
+QUEUE = 120.0
+"""Seconds that the queue for an upstream may be long. Whoever stands behind that came from a clock that was ahead."""
+
 PATIENCE = 40
 """Texts that a page has time to embed: what one reader typed and likes, not the papers of a day."""
 
@@ -260,6 +263,6 @@ def _pace(opened_store: Store, on_this_machine: Pace, stop: threading.Event, key
     Raises:
         SourceError: there is no time left for it.
     """
-    if stop.wait(opened_store.rates.reserve(key, interval, time.time())):
+    if stop.wait(opened_store.rates.reserve(key, interval, time.time(), horizon=QUEUE)):
         raise SourceError("not asked to the end, because the program was stopped")
     on_this_machine(key, interval)
