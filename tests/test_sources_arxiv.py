@@ -201,7 +201,7 @@ def test_missed_announcements_come_from_the_api_page_by_page() -> None:
     found, paths = pull(Reply(a_feed(an_item(1))), *pages, since=eastern(2, 7))
     query = asked(paths[1])
     assert query["search_query"] == (
-        "submittedDate:[202601301900 TO 202602041200] AND (cat:cs.AI OR cat:cs.CL)"  # from Friday 14:00 in New York
+        "submittedDate:[202601231900 TO 202602041200] AND (cat:cs.AI OR cat:cs.CL)"  # a week before Friday 14:00
     )
     assert [asked(path)["start"] for path in paths[1:]] == ["0", "2", "3"]
     listed = {each.paper.id: (each.kind, each.listed_at) for each in found.listings}
@@ -211,6 +211,26 @@ def test_missed_announcements_come_from_the_api_page_by_page() -> None:
         "2602.00011": (ListingKind.CROSS, eastern(3, 0)),
     }  # what was submitted today is announced tomorrow
     assert (found.failure, found.covered_until) == ("", NOON)
+
+
+@pytest.mark.parametrize(
+    ("since", "feed", "asked_from"),
+    [
+        (eastern(3, 7), "Wed, 04 Feb 2026 00:00:00 -0500", None),
+        (eastern(3, 7), "Tue, 03 Feb 2026 00:00:00 -0500", "202602021900"),
+        (eastern(2, 7), "Wed, 04 Feb 2026 00:00:00 -0500", "202601231900"),
+        (None, "Tue, 03 Feb 2026 00:00:00 -0500", "202602021900"),
+    ],
+    ids=["nothing missed", "the feed is late", "one was missed", "the first pull"],
+)
+def test_a_missed_announcement_may_have_held_what_was_submitted_days_before(
+    since: datetime | None, feed: str, asked_from: str | None
+) -> None:
+    """After a holiday, or from a moderator's hands: submitted on the Tuesday before, announced on this one."""
+    held = Reply(a_page(an_entry(10, "2026-01-27T10:00:00Z")))
+    found, paths = pull(Reply(a_feed(an_item(1), day=feed)), *([held] if asked_from else []), since=since)
+    assert [asked(path)["search_query"][15:27] for path in paths[1:]] == ([asked_from] if asked_from else [])
+    assert found.covered_until == NOON
 
 
 def test_an_empty_page_in_mid_answer_is_asked_again() -> None:
