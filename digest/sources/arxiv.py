@@ -67,8 +67,8 @@ class Arxiv:
         missed = [at for at in due(task.covered_until, task.now) if at != announced]
         if missed:
             since = opened(missed[0])
-            if whole and task.covered_until and task.now - missed[0] > MISSED:
-                since -= HELD
+            if whole and task.begun and task.now - missed[0] > MISSED:
+                since = min(since, max(since - HELD, task.begun))
             whole = self._catch_up(gathering, categories, since, task.now) and whole
         return gathering.pull(task.now if whole else task.covered_until)
 
