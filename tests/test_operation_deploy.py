@@ -56,6 +56,15 @@ def _lines(unit: Path) -> set[str]:
     return {line for line in unit.read_text().splitlines() if line and not line.startswith("#")}
 
 
+def test_the_commands_of_the_handbook_look_where_the_unit_works() -> None:
+    [function] = re.findall(r"    digest\(\) \{(.+?)\}", (ROOT / "docs/operation.md").read_text(), re.DOTALL)
+    said = dict(re.findall(r"(DIGEST_\w+)=(\S+)", function))
+    assert said.pop("DIGEST_SECRETS") == "/etc/digest/secrets"
+    unit = (UNITS / "digest.service").read_text()
+    assert said == dict(re.findall(r"^Environment=(\w+)=(\S+)$", unit, re.MULTILINE))
+    assert set(re.findall(r"^LoadCredential=\w+:(.+)/\w+$", unit, re.MULTILINE)) == {"/etc/digest/secrets"}
+
+
 def test_settings_named_in_deploy_exist() -> None:
     known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields} | {"DIGEST_SECRETS"}
     for file in (p for p in (ROOT / "deploy").rglob("*") if p.is_file()):
@@ -67,11 +76,12 @@ def test_settings_named_in_deploy_exist() -> None:
 def test_compose_mounts_what_the_image_reads() -> None:
     service = yaml.safe_load((ROOT / "deploy/docker/compose.yaml").read_text())["services"]["digest"]
     image = (ROOT / "deploy/docker/Dockerfile").read_text()
-    home = re.search(r"DIGEST_HOME=(\S+)", image)
-    assert home
-    assert {v.split(":")[1] for v in service["volumes"]} == {
-        f"{home[1]}/{name}" for name in ("var", "digest.toml", "subscribers.yaml")
-    }
+    state = re.search(r"VOLUME (\S+)", image)
+    assert state
+    places, environment = {v.split(":")[1] for v in service["volumes"]}, service["environment"]
+    assert places == {state[1], environment["DIGEST_HOME"]}
+    assert environment["DIGEST_MAILBOX"].startswith(f"{state[1]}/")
+    assert environment["DIGEST_DATABASE_URL"].startswith(f"sqlite:///{state[1]}/")
     assert set(service["secrets"]) <= set(SECRETS)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installed = re.search(r"\.\[([a-z,]+)\]", image)
