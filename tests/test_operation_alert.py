@@ -57,6 +57,17 @@ def test_a_quiet_day_tells_the_operator_nothing(program: Program, relay: Sink) -
     assert told(relay) == []
 
 
+def test_a_pass_ends_in_one_line(program: Program, relay: Sink) -> None:
+    relay.answers["bo@example.org"] = "451 4.7.1 greylisted"
+    assert re.fullmatch(
+        r"huggingface: \d+ in, \d+ new, 0 merged; 3 planned with \d+ papers; 1 deferred, 2 sent; "
+        r"next due 2026-02-04 06:00 UTC",
+        program.run("2026-02-03T06:00Z").line(),
+    )
+    relay.answers["MAIL"] = "530 5.7.0 log in first"
+    assert "; 3 not tried; STOPPED: " in program.run("2026-02-04T06:00Z").line()
+
+
 def test_a_source_that_is_down_for_a_day_is_told_once_a_day(program: Program, relay: Sink) -> None:
     program.set(huggingface_url=f"{program.settings.huggingface_url}/moved")
     for moment in ("2026-02-03T06:00Z", "2026-02-04T05:00Z"):

@@ -91,8 +91,12 @@ class Report:
             for p in self.pulled
         ]
         states = self.delivered.states
-        counts = [f"{states[state]} {state.value}" for state in DeliveryState if states[state]]
-        planned = f"{self.planned.issues} planned" + (f", {self.planned.empty} empty" if self.planned.empty else "")
+        names = {DeliveryState.PLANNED: "not tried"}  # what was planned is counted before
+        counts = [f"{states[state]} {names.get(state, state.value)}" for state in DeliveryState if states[state]]
+        planned = f"{self.planned.issues} planned" + (
+            f" with {self.planned.shown} papers" if self.planned.issues else ""
+        )
+        planned += f", {self.planned.empty} empty" if self.planned.empty else ""
         planned += f", {self.planned.failed} could not be chosen" if self.planned.failed else ""
         parts = [*sources, planned, ", ".join(counts) or "0 sent"]
         if self.delivered.stopped:
