@@ -91,8 +91,7 @@ def test_compose_mounts_what_the_image_reads() -> None:
 
 def test_the_workflow_keeps_its_state_from_pass_to_pass(tmp_path: Path) -> None:
     """Its shell steps, run as GitHub does, against a repository of our own."""
-    steps = yaml.safe_load((ROOT / "deploy/github/digest.yml").read_text())["jobs"]["run"]["steps"]
-    scripts = {step["name"]: step["run"] for step in steps if "name" in step}
+    scripts = _steps()
     origin = tmp_path / "origin"
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]
     _shell(f"git init -q -b main --bare {origin}", tmp_path)
@@ -109,6 +108,20 @@ def test_the_workflow_keeps_its_state_from_pass_to_pass(tmp_path: Path) -> None:
         _shell(scripts["Keep the state"], clone)
     kept = _shell("git log --format=%s state -- && git ls-tree --name-only state", origin)
     assert kept.split() == ["State", "passes"]
+
+
+def test_the_workflow_never_takes_a_network_that_fails_for_its_first_pass(tmp_path: Path) -> None:
+    """It would send everything again, and push its empty state over that which knows who unsubscribed."""
+    _shell("git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m x", tmp_path)
+    _shell(f"git remote add origin {tmp_path}/away", tmp_path)
+    with pytest.raises(AssertionError, match="does not appear to be a git repository"):
+        _shell(_steps()["Take up the state"], tmp_path)
+    assert not (tmp_path / "state").exists()
+
+
+def _steps() -> dict[str, str]:
+    steps = yaml.safe_load((ROOT / "deploy/github/digest.yml").read_text())["jobs"]["run"]["steps"]
+    return {step["name"]: step["run"] for step in steps if "name" in step}
 
 
 def _shell(script: str, folder: Path) -> str:
