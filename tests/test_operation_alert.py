@@ -15,8 +15,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from digest import app
+from digest.cli import main
 from digest.errors import SettingsError
 from digest.models import Message
 from digest.pipeline.incoming import returned
@@ -66,6 +68,15 @@ def test_a_pass_ends_in_one_line(program: Program, relay: Sink) -> None:
     )
     relay.answers["MAIL"] = "530 5.7.0 log in first"
     assert "; 3 not tried; STOPPED: " in program.run("2026-02-04T06:00Z").line()
+
+
+def test_status_shows_a_sign_of_life_after_a_pass_without_work(program: Program, relay: Sink) -> None:
+    assert app.status(program.settings)["alive_at"] is None
+    program.run("2026-02-03T06:00Z")
+    assert program.run("2026-02-03T07:00Z").idle
+    done = CliRunner().invoke(main, ["status"], env=program.environment())
+    assert "2026-02-03 06:00 UTC: huggingface: " in done.stdout
+    assert "sign of life, left every half hour: 2026-02-03T07:00:00+00:00" in done.stdout
 
 
 def test_a_source_that_is_down_for_a_day_is_told_once_a_day(program: Program, relay: Sink) -> None:
