@@ -204,7 +204,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     home = Path(environ.get("DIGEST_HOME") or ".")
     file = home / "digest.toml"
-    problems: list[str] = []
+    problems: list[str] = [] if home.is_dir() else [f"DIGEST_HOME: there is no folder {home}"]
     values: dict[str, Any] = {}
     where: dict[str, str] = {}
 
