@@ -17,6 +17,9 @@ from digest.models import Schedule
 STILL_FRESH = timedelta(hours=12)
 """A missed issue is sent late under its own day when it is at most so old."""
 
+FURTHEST_ZONES = timedelta(days=2)
+"""No two places on earth are further apart: 26 hours, from Baker Island to Kiritimati."""
+
 WORTH_WAITING = timedelta(hours=24)
 """An older one is merged into the next when that is at most so far away, and sent at once otherwise."""
 
@@ -64,6 +67,7 @@ def decide(schedule: Schedule, now: datetime, due_at: datetime, last_issue: date
     On time, or later on the same local day: that day's issue. After a longer downtime: one issue for the whole gap,
     at the next regular time where that is near, else at once.
     """
+    last_issue = believable(schedule, now, last_issue)
     today, missed = local_day(schedule, now), local_day(schedule, due_at)
     slot_today = slot(schedule, today)
     if slot_today and slot_today <= now:
@@ -77,6 +81,13 @@ def decide(schedule: Schedule, now: datetime, due_at: datetime, last_issue: date
     if last_issue is not None and issue <= last_issue:
         return Decision(None, _first_slot(schedule, last_issue + timedelta(days=1)))
     return Decision(issue, _first_slot(schedule, issue + timedelta(days=1)))
+
+
+def believable(schedule: Schedule, now: datetime, last_issue: date | None) -> date | None:
+    """*last_issue*, unless it was made by a clock that ran ahead: it would keep its reader waiting until that day."""
+    if last_issue is not None and last_issue > local_day(schedule, now) + FURTHEST_ZONES:
+        return None
+    return last_issue
 
 
 def _first_slot(schedule: Schedule, day: date) -> datetime:

@@ -3,6 +3,7 @@
 * DigestError
   + SettingsError     the operator must fix settings, roster or templates; retrying is pointless
   + UsageError        the command was asked for something that does not exist (a person, a paper, a delivery)
+  + StoreError        the database failed in the midst of work: a full disk, a damaged file, a server that went away
   + SourceError       a source could not be read; the others still can
   + DeliveryError     one message did not leave
     - Deferred        try the same message again later (4yz, a connection lost before the body)
@@ -30,6 +31,10 @@ class SettingsError(DigestError):
 
 class UsageError(DigestError):
     """The command names something that is not there."""
+
+
+class StoreError(DigestError):
+    """The database failed in the midst of work, for a reason that no program can mend."""
 
 
 class SourceError(DigestError):

@@ -11,6 +11,7 @@ is wrong: then the last good one stays, and the operator is told.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -34,6 +35,7 @@ from digest.supervised import Signals, notify, watchdog_interval
 from digest.web.server import serving
 
 log = structlog.get_logger(__name__)
+logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of every pass that takes more than a minute
 
 GRACE = 8.0
 """Seconds for the message in hand. Whatever takes longer is cut off, as a crash would, and is made up for as such."""
@@ -41,8 +43,11 @@ GRACE = 8.0
 PATIENCE = 120.0
 """Seconds for the pass in hand when settings are read anew, which nobody waits for."""
 
-DAY = 86400.0
-"""Seconds between two mails to the operator about the same trouble."""
+HOUR, DAY = 3600.0, 86400.0
+"""Seconds between two mails to the operator about the same trouble: where the first did not leave, and where it did."""
+
+LOOK = 60.0
+"""Seconds between two looks at the clock where no supervisor asks for more."""
 
 STUCK = 1800.0
 """A pass that shows no sign of life for so many seconds is reported dead: the longest wait of SMTP is 10 minutes."""
@@ -77,25 +82,40 @@ def serve(load: Callable[[], Settings], replay: Replay | None = None) -> None:
     Raises:
         SettingsError: settings or roster are wrong at the start.
     """
-    settings, now = load(), replay.now if replay else app.system_clock
+    settings: Settings | None = load()
+    before: Settings | None = None
     with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        while True:
-            with (
-                running(settings, replay) as clock,
-                inbound.serving(settings, now),
-                serving(settings, clock.wake, lambda: clock.ticked, now) as address,
-            ):
-                clock.start()  # not before all else stands: a pass in hand must not hide why it does not
-                log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
-                notify("READY=1", "STATUS=Waiting for the next minute")
-                fresh = _attend(signals, clock, load)
-                if fresh is None:
-                    notify("STOPPING=1")
-                clock.stop(PATIENCE if fresh else 0)
-            if fresh is None:
-                log.info("stopped")
-                return
-            settings = fresh
+        while settings:
+            try:
+                fresh = _serve(settings, signals, load, replay)
+            except SettingsError as error:  # a port that is taken, a key that is no key: known only once it is tried
+                if before is None:
+                    raise
+                log.warning("not reloaded", reason=str(error))
+                settings, before = before, None
+            else:
+                settings, before = fresh, settings
+    log.info("stopped")
+
+
+def _serve(
+    settings: Settings, signals: Signals, load: Callable[[], Settings], replay: Replay | None
+) -> Settings | None:
+    """Work with *settings* until told otherwise: what to begin anew with, or None to end."""
+    now = replay.now if replay else app.system_clock
+    with (
+        running(settings, replay) as clock,
+        inbound.serving(settings, now),
+        serving(settings, clock.wake, lambda: clock.ticked, now) as address,
+    ):
+        clock.start()  # not before all else stands: a pass in hand must not hide why it does not
+        log.info("serving", pages=address, home=str(settings.home.absolute()), smtp=bool(settings.smtp_url))
+        notify("READY=1", "STATUS=Waiting for the next minute")
+        fresh = _attend(signals, clock, load)
+        if fresh is None:
+            notify("STOPPING=1")
+        clock.stop(PATIENCE if fresh else 0)
+    return fresh
 
 
 @contextmanager
@@ -114,12 +134,13 @@ def running(settings: Settings, replay: Replay | None = None) -> Iterator[Clock]
 def _attend(signals: Signals, clock: Clock, load: Callable[[], Settings]) -> Settings | None:
     """Until something is to be done: the settings to begin anew with, or None to end."""
     while True:
-        came = signals.wait(watchdog_interval())
+        came = signals.wait(watchdog_interval() or LOOK)
         if came & {signal.SIGTERM, signal.SIGINT}:
             log.info("stopping")
             return None
         if signal.SIGHUP in came and (fresh := _reloaded(load)):
             return fresh
+        clock.catch_up()
         if not clock.stuck:
             notify("WATCHDOG=1", f"STATUS={clock.status}")
 
@@ -133,7 +154,7 @@ def _reloaded(load: Callable[[], Settings]) -> Settings | None:
     except SettingsError as error:
         log.warning("not reloaded", reason=str(error))
         return None
-    log.info("reloaded")
+    log.info("reloading")
     return settings
 
 
@@ -155,6 +176,7 @@ class Clock:
         self.ticked: datetime | None = None
         """When the last pass ended."""
         self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._minute = timedelta(seconds=replay.minute if replay else 60)
         every_minute: BaseTrigger = (
             IntervalTrigger(seconds=replay.minute) if replay else CronTrigger.from_crontab("* * * * *", timezone="UTC")
         )
@@ -174,6 +196,12 @@ class Clock:
     def wake(self) -> None:
         """Tick at once."""
         self._job.modify(next_run_time=app.system_clock())
+
+    def catch_up(self) -> None:
+        """Tick at once if the machine's clock was set back: the scheduler would wait until it is as late as before."""
+        if self._job.next_run_time - app.system_clock() > 2 * self._minute:
+            log.warning("the clock was set back", tick_was_at=self._job.next_run_time.isoformat())
+            self.wake()
 
     def stop(self, patience: float) -> bool:
         """Begin nothing new; whether the pass in hand ended within *patience* seconds."""
@@ -203,10 +231,10 @@ class Clock:
                 self._tell(app.run_for(self._settings, people, clock, self._progress, self._ending))
             except DigestError as error:
                 log.warning("pass failed", reason=str(error))
-                self._alert("failed", f"No pass can be made: {error}")
+                self._alert(*app.trouble_of(error))
             except Exception as error:
                 log.exception("pass crashed")
-                self._alert("crashed", f"A pass crashed, and is tried again every minute: {error!r}")
+                self._alert(*app.trouble_of(error))
             self.ticked = clock()
 
     @property
@@ -229,16 +257,21 @@ class Clock:
 
     def _alert(self, cause: str, text: str) -> None:
         try:
-            app.alert(self._settings, cause, text)
-        except DigestError:
-            self._tell_anyway(cause, text)
+            try:
+                app.alert(self._settings, cause, text)
+            except DigestError:
+                self._tell_anyway(cause, text)
         except Exception as error:  # noqa: BLE001 - telling of trouble must not end the clock
             log.warning("the operator could not be told", reason=repr(error))
 
     def _tell_anyway(self, cause: str, text: str) -> None:
-        """The store, which knows what was told, is out of reach: we remember it ourselves."""
+        """The store, which knows what was told, is out of reach or full: we remember it ourselves."""
         now = time.monotonic()
-        if now - self._told.get(cause, -DAY) >= DAY and app.tell(self._settings, cause, text):
+        if now - self._told.get(cause, -DAY) < DAY:
+            return
+        self._told[cause] = now - DAY + HOUR
+        log.error("trouble", cause=cause, text=text)
+        if app.tell(self._settings, cause, text):
             self._told[cause] = now
 
 

@@ -204,7 +204,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     home = Path(environ.get("DIGEST_HOME") or ".")
     file = home / "digest.toml"
-    problems: list[str] = []
+    problems: list[str] = [] if home.is_dir() else [f"DIGEST_HOME: there is no folder {home}"]
     values: dict[str, Any] = {}
     where: dict[str, str] = {}
 
@@ -227,14 +227,24 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:
-    """The keys that sign links, newest first; made and kept in `var/secret_key` when none is set."""
+    """The keys that sign links, newest first; made and kept in `var/secret_key` when none is set.
+
+    Raises:
+        SettingsError: it can be neither read nor made there.
+    """
     if settings.secret_key:
         return settings.secret_key
     file = settings.home / "var" / "secret_key"
     try:
-        return (file.read_text().strip(),)
-    except FileNotFoundError:
-        pass
+        return (_kept_key(file),)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"DIGEST_SECRET_KEY: none is set, and none can be kept: {error}") from error
+
+
+def _kept_key(file: Path) -> str:
+    """The key in *file*, made when there is none yet."""
+    with suppress(FileNotFoundError):
+        return file.read_text().strip()
     file.parent.mkdir(parents=True, exist_ok=True)
     # written aside (mode 0600) and then linked, so that nobody ever reads a file without its key
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key-") as draft:
@@ -242,7 +252,7 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
         draft.flush()
         with suppress(FileExistsError):  # another process was quicker
             os.link(draft.name, file)
-    return (file.read_text().strip(),)
+    return file.read_text().strip()
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -165,6 +165,12 @@ def test_every_mistake_in_the_roster(tmp_path: Path, examined: Examine) -> None:
     assert levels(examined()("roster")) == [FAIL, FAIL]
 
 
+def test_somebody_should_hear_of_trouble(examined: Examine) -> None:
+    assert levels(examined()("operator")) == [WARN]
+    [finding] = examined(operator="op@example.net", ping_url="https://ping.example.net/1234")("operator")
+    assert (finding.level, finding.text) == (OK, "trouble is told to op@example.net and a monitor")
+
+
 def test_pages_without_https(examined: Examine) -> None:
     assert levels(examined()("web")) == [OK]
     assert levels(examined(public_url="https://digest.example.org")("web")) == [OK]

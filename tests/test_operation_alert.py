@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from digest import app
+from digest.cli import main
+from digest.errors import SettingsError
 from digest.models import Message
 from digest.pipeline.incoming import returned
 from digest.sample import upstream
@@ -50,6 +57,26 @@ def test_a_quiet_day_tells_the_operator_nothing(program: Program, relay: Sink) -
     for moment in ("2026-02-03T06:00Z", "2026-02-04T06:00Z", "2026-02-04T06:10Z"):
         program.run(moment)
     assert told(relay) == []
+
+
+def test_a_pass_ends_in_one_line(program: Program, relay: Sink) -> None:
+    relay.answers["bo@example.org"] = "451 4.7.1 greylisted"
+    assert re.fullmatch(
+        r"huggingface: \d+ in, \d+ new, 0 merged; 3 planned with \d+ papers; 1 deferred, 2 sent; "
+        r"next due 2026-02-04 06:00 UTC",
+        program.run("2026-02-03T06:00Z").line(),
+    )
+    relay.answers["MAIL"] = "530 5.7.0 log in first"
+    assert "; 3 not tried; STOPPED: " in program.run("2026-02-04T06:00Z").line()
+
+
+def test_status_shows_a_sign_of_life_after_a_pass_without_work(program: Program, relay: Sink) -> None:
+    assert app.status(program.settings)["alive_at"] is None
+    program.run("2026-02-03T06:00Z")
+    assert program.run("2026-02-03T07:00Z").idle
+    done = CliRunner().invoke(main, ["status"], env=program.environment())
+    assert "2026-02-03 06:00 UTC: huggingface: " in done.stdout
+    assert "sign of life, left every half hour: 2026-02-03T07:00:00+00:00" in done.stdout
 
 
 def test_a_source_that_is_down_for_a_day_is_told_once_a_day(program: Program, relay: Sink) -> None:
@@ -197,6 +224,52 @@ def test_a_pass_that_cannot_begin_is_told(program: Program, relay: Sink) -> None
     assert clock.ticked > before
 
 
+def test_cron_tells_of_a_pass_that_could_not_be_made_once_a_day(program: Program, relay: Sink) -> None:
+    program.run("2026-02-03T06:00Z")
+    program.roster(entries("ada@example.org", zone="Mars/Olympus"))
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="Mars/Olympus"):
+            program.run("2026-02-04T06:00Z")
+    [alert] = told(relay)
+    assert "Mars/Olympus" in alert
+
+
+def test_a_full_disk_is_told_once_and_not_every_minute(program: Program, relay: Sink) -> None:
+    program.run("2026-02-03T06:00Z")
+    with on_a_full_disk(program, "serve", "--at", "2026-02-04T06:00", "--speed", "600") as daemon:
+        assert daemon.stderr
+        said = list(islice((line for line in daemon.stderr if "pass failed" in line), 3))
+        daemon.terminate()
+        assert daemon.wait(30) == 0
+    assert "the database failed: disk I/O error" in said[-1]
+    [alert] = told(relay)
+    assert "disk I/O error" in alert
+
+
+def test_a_full_disk_ends_cron_in_one_line(program: Program, relay: Sink) -> None:
+    """Nothing can remember that the operator was told, who would hear of it every ten minutes."""
+    program.run("2026-02-03T06:00Z")
+    with on_a_full_disk(program, "run", "--at", "2026-02-04T06:00") as cron:
+        _, said = cron.communicate(timeout=60)
+    assert cron.returncode == 1
+    assert said.splitlines()[-1] == "digest: the database failed: disk I/O error"
+    assert "Traceback" not in said
+    assert told(relay) == []
+
+
+@contextmanager
+def on_a_full_disk(program: Program, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that cannot make any file longer."""
+    words = ["sh", "-c", 'ulimit -f 0 && exec "$0" "$@"', sys.executable, "-m", "digest", *command]
+    surroundings = os.environ | program.environment() | {"DIGEST_WEB_PORT": "0"}
+    process = subprocess.Popen(words, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_without_an_operator_nobody_is_written_to(program: Program, relay: Sink) -> None:
     program.set(operator="")
     program.run("2026-02-03T06:00Z")
@@ -227,19 +300,30 @@ def test_a_monitor_hears_of_good_passes_only(program: Program, relay: Sink) -> N
         assert heard == ["/ping/1234"]
 
 
+def test_whatever_a_monitor_answers_in_the_two_hundreds_is_good(
+    program: Program, relay: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dead Man's Snitch says 202."""
+    with monitor(202) as (url, heard):
+        program.set(ping_url=f"{url}/ping/1234")
+        program.run("2026-02-03T05:00Z")
+    assert heard == ["/ping/1234"]
+    assert "ping failed" not in "".join(capsys.readouterr())
+
+
 def test_a_monitor_that_is_down_hinders_nothing(program: Program, relay: Sink) -> None:
     program.set(ping_url="http://127.0.0.1:1/ping")
     assert not program.run("2026-02-03T06:00Z").failed
 
 
 @contextmanager
-def monitor() -> Iterator[tuple[str, list[str]]]:
+def monitor(status: int = 200) -> Iterator[tuple[str, list[str]]]:
     heard: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             heard.append(self.path)
-            self.send_response(200)
+            self.send_response(status)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name

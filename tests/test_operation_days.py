@@ -65,6 +65,16 @@ def test_after_a_downtime_one_digest_covers_the_gap(
     assert ("covers everything since" in part(digest, "plain")) == bool(since)
 
 
+def test_a_clock_that_was_a_year_ahead_for_a_pass_costs_nobody_a_year(program: Program, relay: Sink) -> None:
+    with upstream.serve(DAY) as base:
+        program.set(huggingface_url=base)
+        moments = ("2026-02-03T06:00Z", "2027-02-03T06:00Z", "2026-02-04T05:00Z", "2026-02-04T06:00Z")
+        for moment in (*moments, "2026-02-04T06:01Z", "2026-02-05T06:00Z"):
+            program.run(moment)
+    issues = [row["issue"] for row in app.outbox(program.settings, 10, None)]
+    assert sorted(issues) == ["2026-02-03", "2026-02-04", "2026-02-05", "2027-02-03"]
+
+
 def test_weeks_without_anything_are_told_once(program: Program, relay: Sink) -> None:
     with upstream.serve(DAY) as base:
         program.set(huggingface_url=base)

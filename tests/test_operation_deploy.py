@@ -56,6 +56,15 @@ def _lines(unit: Path) -> set[str]:
     return {line for line in unit.read_text().splitlines() if line and not line.startswith("#")}
 
 
+def test_the_commands_of_the_handbook_look_where_the_unit_works() -> None:
+    [function] = re.findall(r"    digest\(\) \{(.+?)\}", (ROOT / "docs/operation.md").read_text(), re.DOTALL)
+    said = dict(re.findall(r"(DIGEST_\w+)=(\S+)", function))
+    assert said.pop("DIGEST_SECRETS") == "/etc/digest/secrets"
+    unit = (UNITS / "digest.service").read_text()
+    assert said == dict(re.findall(r"^Environment=(\w+)=(\S+)$", unit, re.MULTILINE))
+    assert set(re.findall(r"^LoadCredential=\w+:(.+)/\w+$", unit, re.MULTILINE)) == {"/etc/digest/secrets"}
+
+
 def test_settings_named_in_deploy_exist() -> None:
     known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields} | {"DIGEST_SECRETS"}
     for file in (p for p in (ROOT / "deploy").rglob("*") if p.is_file()):
@@ -67,11 +76,12 @@ def test_settings_named_in_deploy_exist() -> None:
 def test_compose_mounts_what_the_image_reads() -> None:
     service = yaml.safe_load((ROOT / "deploy/docker/compose.yaml").read_text())["services"]["digest"]
     image = (ROOT / "deploy/docker/Dockerfile").read_text()
-    home = re.search(r"DIGEST_HOME=(\S+)", image)
-    assert home
-    assert {v.split(":")[1] for v in service["volumes"]} == {
-        f"{home[1]}/{name}" for name in ("var", "digest.toml", "subscribers.yaml")
-    }
+    state = re.search(r"VOLUME (\S+)", image)
+    assert state
+    places, environment = {v.split(":")[1] for v in service["volumes"]}, service["environment"]
+    assert places == {state[1], environment["DIGEST_HOME"]}
+    assert environment["DIGEST_MAILBOX"].startswith(f"{state[1]}/")
+    assert environment["DIGEST_DATABASE_URL"].startswith(f"sqlite:///{state[1]}/")
     assert set(service["secrets"]) <= set(SECRETS)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     installed = re.search(r"\.\[([a-z,]+)\]", image)
@@ -81,8 +91,7 @@ def test_compose_mounts_what_the_image_reads() -> None:
 
 def test_the_workflow_keeps_its_state_from_pass_to_pass(tmp_path: Path) -> None:
     """Its shell steps, run as GitHub does, against a repository of our own."""
-    steps = yaml.safe_load((ROOT / "deploy/github/digest.yml").read_text())["jobs"]["run"]["steps"]
-    scripts = {step["name"]: step["run"] for step in steps if "name" in step}
+    scripts = _steps()
     origin = tmp_path / "origin"
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]
     _shell(f"git init -q -b main --bare {origin}", tmp_path)
@@ -99,6 +108,20 @@ def test_the_workflow_keeps_its_state_from_pass_to_pass(tmp_path: Path) -> None:
         _shell(scripts["Keep the state"], clone)
     kept = _shell("git log --format=%s state -- && git ls-tree --name-only state", origin)
     assert kept.split() == ["State", "passes"]
+
+
+def test_the_workflow_never_takes_a_network_that_fails_for_its_first_pass(tmp_path: Path) -> None:
+    """It would send everything again, and push its empty state over that which knows who unsubscribed."""
+    _shell("git init -q . && git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m x", tmp_path)
+    _shell(f"git remote add origin {tmp_path}/away", tmp_path)
+    with pytest.raises(AssertionError, match="does not appear to be a git repository"):
+        _shell(_steps()["Take up the state"], tmp_path)
+    assert not (tmp_path / "state").exists()
+
+
+def _steps() -> dict[str, str]:
+    steps = yaml.safe_load((ROOT / "deploy/github/digest.yml").read_text())["jobs"]["run"]["steps"]
+    return {step["name"]: step["run"] for step in steps if "name" in step}
 
 
 def _shell(script: str, folder: Path) -> str:

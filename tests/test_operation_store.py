@@ -177,6 +177,15 @@ def test_a_copy_never_overwrites(store: Store, database_url: str) -> None:
     assert everything(store) == before
 
 
+def test_a_copy_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    """SQLite would make an empty database of it, and the backup be empty, too."""
+    misspelt, backup = tmp_path / "digets.sqlite", tmp_path / "monday.sqlite"
+    with pytest.raises(UsageError, match=r"no database .*digets.sqlite"):
+        copy(f"sqlite:///{misspelt}", f"sqlite:///{backup}", "", lambda *_: None)
+    assert not misspelt.exists()
+    assert not backup.exists()
+
+
 def test_an_upgrade_says_from_where_to_where(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/digest.sqlite"
     first, second = upgrade(url), upgrade(url)

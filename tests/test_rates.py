@@ -70,6 +70,16 @@ def test_places_are_taken_under_all_limits_or_none(store: Store) -> None:
     assert store.rates.take([wide]) == [1001.0], "the relay lost no place to a message that did not go"
 
 
+def test_a_clock_that_ran_ahead_binds_nobody(store: Store) -> None:
+    """Set back by an hour, it would else have arXiv's queue, and the pass in it, stand still for an hour."""
+    ahead, now = 4600.0, 1000.0
+    store.rates.reserve("arxiv", 3.0, ahead, horizon=120.0)
+    assert store.rates.take([Pace("relay", 4.0, ahead, ahead + 10, 60.0)]) == [ahead]
+    assert [store.rates.reserve("arxiv", 3.0, now, horizon=120.0) for _ in range(3)] == [0.0, 3.0, 6.0]
+    relay = Pace("relay", 4.0, now, now + 5, 60.0)
+    assert [store.rates.take([relay]) for _ in range(3)] == [[now], [now + 4], relay]
+
+
 # -- turns
 
 

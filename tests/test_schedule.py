@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from digest import app
 from digest.sample import upstream
+from digest.schedule import Clock
 from digest.store import Hold, hold
 from tests.program import Program
 from tests.smtp_servers import Sink, sink
@@ -175,11 +176,48 @@ def test_settings_are_read_again_on_a_hangup(program: Program, relay: Sink) -> N
             settings.write_text(wrong)
             daemon.process.send_signal(signal.SIGHUP)
             daemon.says("not reloaded", times=number)
+        assert daemon.log.count('"serving"') == 1, "it went on without a break"
         settings.write_text('sender = "Second <second@example.com>"\n')
         program.roster(people(2))
         daemon.process.send_signal(signal.SIGHUP)
         daemon.says("1 sent", times=2)
     assert [message.sender for message in relay.messages] == ["first@example.com", "second@example.com"]
+
+
+def test_settings_that_turn_out_to_be_of_no_use_are_not_taken(program: Program, relay: Sink) -> None:
+    """Each is well formed; only whoever listens, signs or reads with it finds out."""
+    settings = program.home / "digest.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken, serving(program) as daemon:
+        daemon.says("1 sent")
+        port = taken.getsockname()[1]
+        for number, wrong in enumerate(
+            (f'mail_domain = "b.example.com"\ninbound_port = {port}\n', 'dkim_domain = "example.com"\n'), 1
+        ):
+            settings.write_text(wrong)
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.says("not reloaded", times=number)
+            daemon.says('"serving"', times=number + 1)
+        settings.unlink()
+        program.roster(people(2))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.says("1 sent", times=2)
+        assert daemon.ended(signal.SIGTERM)[0] == 0
+    assert len(recipients(relay)) == 2
+
+
+def test_a_clock_that_is_set_back_stops_nothing(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler waits for the moment of the next tick, which is an hour away by then."""
+    clock = Clock(program.settings)
+    clock.start()
+    eventually(lambda: clock.ticked is not None, lambda: "no tick")
+    before = clock.ticked
+    clock.catch_up()
+    time.sleep(0.5)
+    assert clock.ticked == before
+    monkeypatch.setattr(app, "system_clock", lambda: datetime.now(UTC) - timedelta(hours=1))
+    clock.catch_up()
+    eventually(lambda: clock.ticked != before, lambda: "no tick after the clock was set back", seconds=30)
+    assert clock.stop(30)
 
 
 def test_a_wrong_roster_at_the_start_ends_it_with_the_reason(program: Program) -> None:

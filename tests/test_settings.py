@@ -42,6 +42,18 @@ def problems(loaded: Load, *args: object, **given: object) -> list[str]:
 # -- where they come from
 
 
+def test_a_home_that_is_misspelt_is_no_empty_one(tmp_path: Path) -> None:
+    """It would make a database there, find nobody due, and say that all is well."""
+    with pytest.raises(SettingsError, match=r"DIGEST_HOME: there is no folder .*etc/digets"):
+        load({"DIGEST_HOME": str(tmp_path / "etc/digets")})
+
+
+def test_a_key_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file where a folder should be")
+    with pytest.raises(SettingsError, match="none can be kept"):
+        secret_keys(Settings(home=tmp_path))
+
+
 def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
     settings = load({"DIGEST_HOME": str(tmp_path), "DIGEST_SECRETS": str(tmp_path)})
     assert settings == Settings(home=tmp_path)

@@ -173,13 +173,19 @@ def asked(path: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
 
 
-def pull(feed: Reply, *pages: Reply, now: datetime = NOON, since: datetime | None = TODAY) -> tuple[Pull, list[str]]:
+def pull(
+    feed: Reply,
+    *pages: Reply,
+    now: datetime = NOON,
+    since: datetime | None = TODAY,
+    begun: datetime | None = None,
+) -> tuple[Pull, list[str]]:
     """Against an upstream with this feed and these pages of the API, in that order; also the paths asked for."""
     turns: list[tuple[str, float]] = []
     rest = list(pages)
     with serving() as upstream, Client(pace=lambda *turn: turns.append(turn), limits=QUICK) as client:
         upstream.answer = lambda path: feed if path.startswith("/rss") else rest.pop(0)
-        found = Arxiv(upstream.url, upstream.url).pull(client, Task(now, since, CATEGORIES))
+        found = Arxiv(upstream.url, upstream.url).pull(client, Task(now, since, CATEGORIES, begun))
     assert turns == [("arxiv", 3.0)] * len(upstream.asked)
     assert rest == []
     return found, upstream.asked
@@ -211,6 +217,28 @@ def test_missed_announcements_come_from_the_api_page_by_page() -> None:
         "2602.00011": (ListingKind.CROSS, eastern(3, 0)),
     }  # what was submitted today is announced tomorrow
     assert (found.failure, found.covered_until) == ("", NOON)
+
+
+@pytest.mark.parametrize(
+    ("since", "feed", "begun", "asked_from"),
+    [
+        (eastern(3, 7), "Wed, 04 Feb 2026 00:00:00 -0500", 300, None),
+        (eastern(3, 7), "Tue, 03 Feb 2026 00:00:00 -0500", 300, "202602021900"),
+        (eastern(2, 7), "Wed, 04 Feb 2026 00:00:00 -0500", 300, "202601231900"),
+        (eastern(2, 7), "Wed, 04 Feb 2026 00:00:00 -0500", 6, "202601291200"),
+        (eastern(2, 7), "Wed, 04 Feb 2026 00:00:00 -0500", 2, "202601301900"),
+    ],
+    ids=["nothing missed", "the feed is late", "one was missed", "a young store", "younger than that"],
+)
+def test_a_missed_announcement_may_have_held_what_was_submitted_days_before(
+    since: datetime, feed: str, begun: int, asked_from: str | None
+) -> None:
+    """After a holiday, or from a moderator's hands: submitted on the Tuesday before, announced on this one."""
+    held = [Reply(a_page(an_entry(10, "2026-01-27T10:00:00Z")))] if asked_from else []
+    feeds = Reply(a_feed(an_item(1), day=feed))
+    found, paths = pull(feeds, *held, since=since, begun=NOON - timedelta(days=begun))
+    assert [asked(path)["search_query"][15:27] for path in paths[1:]] == ([asked_from] if asked_from else [])
+    assert found.covered_until == NOON
 
 
 def test_an_empty_page_in_mid_answer_is_asked_again() -> None:

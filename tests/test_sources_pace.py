@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -39,7 +40,20 @@ def test_a_clock_that_was_set_back_delays_nobody(tmp_path: Path) -> None:
     assert time.monotonic() - start < 1
 
 
-def test_without_a_home_a_temporary_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_one_temporary_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a sealed unit or a read-only container, whose daemon asks for it every minute, for years."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert pace.folder().is_dir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert pace.folder() == pace.folder()
+    assert [found.name for found in tmp_path.iterdir() if found.is_dir()] == [pace.folder().name]
+    assert pace.folder().stat().st_mode & 0o077 == 0
+
+
+def test_a_temporary_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"digest-{os.getuid()}").symlink_to(theirs)
+    assert pace.folder().resolve() != theirs

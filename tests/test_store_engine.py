@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -22,9 +23,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import digest.store
-from digest.errors import SettingsError
+from digest.errors import SettingsError, StoreError
 from digest.models import Listing, Profile
-from digest.store import JOURNAL, Store, open_store, schema
+from digest.store import JOURNAL, Store, open_store, schema, told_plainly
 from digest.store.engine import HEAD, is_current
 from tests.lines import Line, line, unix
 from tests.make import NOON, a_digest, token_of
@@ -229,6 +230,34 @@ def test_whoever_sends_waits_for_a_database_that_comes_back(cuttable: tuple[Stor
 
 
 @pytest.mark.pg
+def test_an_error_holds_no_address(store: Store) -> None:
+    """Its text stands in logs."""
+    wrong = sa.text("SELECT nothing FROM subscribers WHERE email_key = :email")
+    with pytest.raises(sa.exc.DatabaseError) as raised, store.database.reading() as connection:
+        connection.execute(wrong, {"email": "ada@example.org"})
+    assert "ada@example.org" not in str(raised.value)
+
+
+def test_a_file_that_is_damaged_in_the_middle_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "digest.sqlite"
+    with closing(open_store(f"sqlite:///{file}", token_of)) as store:
+        store.facts.put({f"fact {number}": "x" * 500 for number in range(2000)})
+    with file.open("r+b") as pages:
+        pages.seek(-500_000, os.SEEK_END)
+        pages.write(b"\xff" * 500_000)
+    with (
+        closing(open_store(f"sqlite:///{file}", token_of)) as store,
+        pytest.raises(StoreError, match="the database failed: database disk image is malformed"),
+        told_plainly(),
+    ):
+        store.facts.get("fact 1999")
+
+
+def test_a_mistake_in_a_statement_is_not_the_databases(store: Store) -> None:
+    with pytest.raises(sa.exc.DatabaseError), told_plainly(), store.database.reading() as connection:
+        connection.execute(sa.text("SELECT nothing FROM subscribers"))
+
+
 def test_nobody_waits_for_ever(cuttable: tuple[Store, Line], monkeypatch: pytest.MonkeyPatch) -> None:
     store, way = cuttable
     monkeypatch.setattr("digest.store.engine.PATIENCE", 0.5)

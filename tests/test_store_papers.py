@@ -35,6 +35,13 @@ def test_a_pull_brings_candidates(store: Store) -> None:
     assert candidate.signals == (Signal(NOON, 5, 2, 30),)
 
 
+def test_the_first_paper_of_all_is_when_it_began(store: Store) -> None:
+    assert store.papers.begun() is None
+    for hours in (2, 1):
+        store.papers.add([listed(a_paper(id=f"2602.0000{hours}"))], NOON + hours * HOUR)
+    assert store.papers.begun() == NOON + 2 * HOUR
+
+
 def test_an_empty_pull_changes_nothing(store: Store) -> None:
     assert store.papers.add([], NOON) == Stored(0, 0, 0)
     assert store.papers.candidates(NOON - DAY, NOON) == []

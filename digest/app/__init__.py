@@ -35,7 +35,7 @@ from digest.app.changing import (
     upgrade,
 )
 from digest.app.looking import Preview, digests, outbox, picked, preview, status, why
-from digest.app.passes import Crew, afterwards, alert, run_for, run_once, tell
+from digest.app.passes import Crew, afterwards, alert, run_for, run_once, tell, trouble_of
 from digest.ranking import Explanation
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "system_clock",
     "tell",
     "template_folders",
+    "trouble_of",
     "unreachable",
     "upgrade",
     "why",

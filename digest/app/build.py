@@ -30,13 +30,16 @@ from digest.sources import Client, Limits, Pace, build, look_up
 from digest.sources.http import Traffic
 from digest.sources.pace import folder as pace_folder
 from digest.sources.pace import machine_pace
-from digest.store import Store, open_store, parse, rehearsal
+from digest.store import Store, open_store, parse, rehearsal, told_plainly
 from digest.store import roster as rosters
 from digest.subscription.desk import Days, Desk, Seal
 
 YOUNG = 20_000
 """Objects made before the collector looks for circles among them: a pass makes millions, and none in a circle. With
 the usual 700, a fifth of choosing is looking."""
+QUEUE = 120.0
+"""Seconds that the queue for an upstream may be long. Whoever stands behind that came from a clock that was ahead."""
+
 PATIENCE = 40
 """Texts that a page has time to embed: what one reader typed and likes, not the papers of a day."""
 
@@ -151,10 +154,14 @@ def opened(
     """The corridor's parts. In a rehearsal nothing that happens to the store stays.
 
     With *patience*, the semantic model embeds at most so many texts at once, and keeps none of them.
+
+    Raises:
+        SettingsError: something on which they stand is not set up.
+        StoreError: the database fails in the block.
     """
     zones.use_newest()
     gc.set_threshold(YOUNG)
-    with ExitStack() as stack:
+    with told_plainly(), ExitStack() as stack:
         model = semantic(settings, keep=not rehearse and patience is None, most=patience)
         token_of = token_maker(signing_keys(settings, rehearse))
         url, password = settings.resolved_database_url, settings.database_password
@@ -261,6 +268,6 @@ def _pace(opened_store: Store, on_this_machine: Pace, stop: threading.Event, key
     Raises:
         SourceError: there is no time left for it.
     """
-    if stop.wait(opened_store.rates.reserve(key, interval, time.time())):
+    if stop.wait(opened_store.rates.reserve(key, interval, time.time(), horizon=QUEUE)):
         raise SourceError("not asked to the end, because the program was stopped")
     on_this_machine(key, interval)

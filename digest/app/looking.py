@@ -103,6 +103,7 @@ def status(settings: Settings, clock: Callable[[], datetime] = system_clock) -> 
             "sources": {name: _plain(record) for name, record in parts.store.sources.records().items()},
             "last_run": f"{last.finished_at:%Y-%m-%d %H:%M} UTC: {last.report['line']}" if last else None,
             "last_report": last.report if last else None,
+            "alive_at": parts.store.facts.get("last_pass"),
             "deliveries": parts.store.deliveries.counts(),
             "returned": parts.store.bounces.counts(parts.clock() - timedelta(days=30)),
             "suppressed": parts.store.suppressions.count(),

@@ -19,7 +19,7 @@ from digest.app.build import (
     writer,
 )
 from digest.delivery import connect
-from digest.errors import SourceError
+from digest.errors import DigestError, SourceError
 from digest.pipeline import Parts, Progress, Report, Worked, no_progress
 from digest.settings import Settings
 from digest.sources import Client, Limits
@@ -46,11 +46,14 @@ def run_once(
 
     A *crew* chooses and sends in our place.
     """
-    people = roster(settings, check=False)
     if dry_run:
         with opened(settings, clock, progress, rehearse=True) as parts:
-            return pipeline.run(parts, people, alone=True, send=False)
-    return run_for(settings, people, clock, progress, crew=crew)
+            return pipeline.run(parts, roster(settings, check=False), alone=True, send=False)
+    try:
+        return run_for(settings, roster(settings, check=False), clock, progress, crew=crew)
+    except Exception as error:
+        _alert_anyway(settings, error)
+        raise
 
 
 def run_for(
@@ -97,6 +100,21 @@ def alert(settings: Settings, cause: str, text: str) -> None:
         pipeline.alert(parts, {cause: text})
 
 
+def trouble_of(error: Exception) -> tuple[str, str]:
+    """Why a pass could not be made, or not to its end: the cause, and what to tell the operator of it."""
+    if isinstance(error, DigestError):
+        return "failed", f"No pass can be made: {error}"
+    return "crashed", f"A pass crashed: {error!r}; the log says where."
+
+
+def _alert_anyway(settings: Settings, error: Exception) -> None:
+    """Tell the operator, unless that is out of reach as well: *error* is what counts."""
+    try:
+        alert(settings, *trouble_of(error))
+    except Exception as another:  # noqa: BLE001 - see above
+        log.warning("the operator could not be told", reason=repr(another))
+
+
 def tell(settings: Settings, cause: str, text: str) -> bool:
     """The same where the store cannot be opened, so that nothing remembers that it was told."""
     writing, sign = writer(settings, links(settings)), signer(settings)
@@ -107,6 +125,6 @@ def _ping(url: str, contact: str) -> None:
     """Show a sign of life; that it was not seen concerns only whoever watches."""
     try:
         with Client(contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
-            client.get(url, traffic=Traffic(), remembered=False)
+            client.get(url, traffic=Traffic(), understood=range(200, 300), remembered=False)
     except SourceError as error:
         log.warning("ping failed", reason=str(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -53,6 +54,18 @@ def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
+_MAILBOX = re.compile(r"[^\s<>\"'`(),;:=?&/]+@(?=[\w\[])")
+
+
+def without_addresses(text: str) -> str:
+    """*text* with domains only: relays repeat a reader's address in their replies, and logs are shown around."""
+    return _MAILBOX.sub("…@", text)
+
+
+def _discreet(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: without_addresses(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def configure_logs(*, verbose: bool, terminal: bool) -> None:
     """Words for a person at a terminal, JSON lines for a log; always on standard error."""
     level = logging.INFO if verbose or not terminal else logging.WARNING
@@ -67,6 +80,7 @@ def configure_logs(*, verbose: bool, terminal: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if terminal else [structlog.processors.format_exc_info]),
+            _discreet,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -199,7 +199,10 @@ def _status_lines(found: dict[str, Any]) -> dict[str, list[str]]:
     ]
     return {
         "Sources": sources or ["never read"],
-        "Last pass": [found["last_run"] or "none yet"],
+        "Last pass": [
+            found["last_run"] or "none yet",
+            *([f"sign of life, left every half hour: {found['alive_at']}"] if found["alive_at"] else []),
+        ],
         "Deliveries": pairs(found["deliveries"]),
         "Came back in 30 days": [*pairs(found["returned"]), f"addresses never written to: {found['suppressed']}"],
         "Subscribers": [*pairs(found["subscribers"]), f"next due: {found['next_due_at'] or 'nobody'}"],

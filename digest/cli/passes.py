@@ -6,7 +6,17 @@ from datetime import datetime
 
 import click
 
-from digest.cli.common import Moment, at_option, echo_json, json_option, load, logs_of, processes_option, progress
+from digest.cli.common import (
+    Moment,
+    at_option,
+    echo_json,
+    json_option,
+    load,
+    logs_of,
+    processes_option,
+    progress,
+    without_addresses,
+)
 
 
 @click.command()
@@ -33,11 +43,9 @@ def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, processes: in
     if as_json:
         echo_json(report.as_json())
     else:
-        click.echo(("dry run, nothing was sent; " if dry_run else "") + report.line())
-        if report.sync and report.sync.left:
-            click.echo(f"still in the roster although they unsubscribed: {', '.join(report.sync.left)}", err=True)
-        if report.sync and report.sync.elsewhere:
-            click.echo(f"signed up on the web, roster entry ignored: {', '.join(report.sync.elsewhere)}", err=True)
+        click.echo(("dry run, nothing was sent; " if dry_run else "") + without_addresses(report.line()))
+        if report.sync and (ignored := len(report.sync.left) + len(report.sync.elsewhere)):
+            click.echo(f"{ignored} of the roster unsubscribed or signed up on the web; see: digest status", err=True)
     ctx.exit(1 if report.failed else 0)
 
 

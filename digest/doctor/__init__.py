@@ -5,7 +5,7 @@ the rooms, because it asks each of them for its own trouble. What cannot be aske
 extra) is a warning that says so, never a silence.
 
 * `finding`   what is found
-* `here`      this machine: database, secret key, disk, templates, roster, the semantic model
+* `here`      this machine: database, secret key, disk, templates, roster, the semantic model, who hears of trouble
 * `relay`     the way out: login, TLS, the sender's address
 * `upstreams` the sources, and by them the clock
 * `names`     the DNS: SPF, DKIM, DMARC, MX, reverse names; needs the extra `doctor`
@@ -45,6 +45,7 @@ def examine(
     yield from here.templates(settings, now)
     yield from here.roster(settings)
     yield from here.semantic(settings)
+    yield from here.operator(settings)
     yield from here.web(settings)
     yield from here.inbound(settings)
     yield from upstreams.sources(settings, clock)

@@ -1,4 +1,4 @@
-"""This machine: database, secret key, disk, templates, roster, semantic model, and what is reached from outside."""
+"""This machine: database, secret key, disk, templates, roster, semantic model, operator, what is seen from outside."""
 
 from __future__ import annotations
 
@@ -229,6 +229,16 @@ def web(settings: Settings) -> Iterator[Finding]:
     else:
         text = f"{settings.public_url} is not https, so that mails carry no one-click unsubscribe (RFC 8058)"
         yield Finding.warn("web", text, "put a web server with a certificate in front, and set DIGEST_PUBLIC_URL")
+
+
+def operator(settings: Settings) -> Iterator[Finding]:
+    """Whether anybody hears of tomorrow's trouble."""
+    if settings.operator or settings.ping_url:
+        told = " and ".join(filter(None, (settings.operator, "a monitor" if settings.ping_url else "")))
+        yield Finding.ok("operator", f"trouble is told to {told}")
+    else:
+        text = "trouble is told to nobody"
+        yield Finding.warn("operator", text, "set DIGEST_OPERATOR to an address, or DIGEST_PING_URL, or both")
 
 
 def inbound(settings: Settings) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -49,10 +49,11 @@ def alert(parts: Parts, found: Mapping[str, str]) -> None:
         return
     for cause, text in news.items():
         log.error("trouble", cause=cause, text=text)
-    # A relay that is at fault keeps this mail back as well: then it is tried again in an hour.
-    mailed = tell(parts.settings.operator, parts.writer, parts.transports, parts.sign, news, now)
-    told = now if mailed else now - DAY + HOUR
-    parts.store.facts.put({_fact(cause): told.isoformat() for cause in news})
+    # Remembered first, or a full disk would have us write every minute. A relay that is at fault keeps this mail back
+    # as well: then it is tried again in an hour.
+    _remember(parts, news, now - DAY + HOUR)
+    if tell(parts.settings.operator, parts.writer, parts.transports, parts.sign, news, now):
+        _remember(parts, news, now)
 
 
 def _of_the_pass(report: Report, now: datetime) -> dict[str, str]:
@@ -101,6 +102,10 @@ def _of_what_came_back(parts: Parts, now: datetime) -> dict[str, str]:
 def _is_news(parts: Parts, cause: str, now: datetime) -> bool:
     told = parts.store.facts.get(_fact(cause))
     return told is None or not timedelta(0) <= now - datetime.fromisoformat(told) < DAY
+
+
+def _remember(parts: Parts, causes: Iterable[str], told: datetime) -> None:
+    parts.store.facts.put({_fact(cause): told.isoformat() for cause in causes})
 
 
 def _fact(cause: str) -> str:

@@ -56,13 +56,14 @@ def pull(parts: Parts) -> list[Pulled]:
     now = parts.clock()
     records = parts.store.sources.records()
     categories = tuple(dict.fromkeys([*parts.settings.arxiv_categories, *parts.store.subscribers.categories()]))
+    begun = parts.store.papers.begun()
 
     def ask(source: Source) -> tuple[Source, Pull | None]:
         record = records.get(source.name)
         if not is_stale(source, record, now, AGAIN):
             return source, None
         covered = record.covered_until if record else None
-        return source, _safely(source, parts, Task(now, covered, categories))
+        return source, _safely(source, parts, Task(now, covered, categories, begun))
 
     done: list[Pulled] = []
     parts.progress(ASKING, 0, len(parts.sources))

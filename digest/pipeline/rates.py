@@ -19,7 +19,7 @@ PATIENCE = 10.0
 """Seconds that a message waits with its connection. Whole batches must fit into a lease, so what has to wait longer
 comes back later, and others go first."""
 
-DAY = 86400.0
+MINUTE, DAY = 60.0, 86400.0
 WARM_UP = "warm-up"
 
 
@@ -60,7 +60,7 @@ class Turns:
 
     def _spaced(self, domain: str, now: float) -> list[Pace]:
         limits = [name for name in ("relay", f"to {domain}") if name in self.per_second]
-        return [Pace(name, 1 / self.per_second[name], now, now + PATIENCE) for name in limits]
+        return [Pace(name, 1 / self.per_second[name], now, now + PATIENCE, MINUTE) for name in limits]
 
     def _of_today(self, now: float) -> list[Pace]:
         """The warm-up as a pace: a day's places lie between its two midnights, and all may be taken at once."""

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from digest import zones
-from digest.due import next_due
-from digest.models import DeliveryState, Profile
+from digest.due import FURTHEST_ZONES, believable, next_due
+from digest.models import DeliveryState, Profile, Subscriber
 from digest.pipeline import meaning
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
@@ -91,8 +91,12 @@ class Report:
             for p in self.pulled
         ]
         states = self.delivered.states
-        counts = [f"{states[state]} {state.value}" for state in DeliveryState if states[state]]
-        planned = f"{self.planned.issues} planned" + (f", {self.planned.empty} empty" if self.planned.empty else "")
+        names = {DeliveryState.PLANNED: "not tried"}  # what was planned is counted before
+        counts = [f"{states[state]} {names.get(state, state.value)}" for state in DeliveryState if states[state]]
+        planned = f"{self.planned.issues} planned" + (
+            f" with {self.planned.shown} papers" if self.planned.issues else ""
+        )
+        planned += f", {self.planned.empty} empty" if self.planned.empty else ""
         planned += f", {self.planned.failed} could not be chosen" if self.planned.failed else ""
         parts = [*sources, planned, ", ".join(counts) or "0 sent"]
         if self.delivered.stopped:
@@ -183,9 +187,9 @@ def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:
 
 
 def reckon_anew(parts: Parts) -> None:
-    """Reckon again when everybody is due, once the rules of the world's clocks have changed."""
+    """Reckon again when everybody is due, once the rules of the world's clocks have changed, or ours was put right."""
     version, now = zones.use_newest(), parts.clock()
-    if parts.store.facts.get("zones") == version:
+    if parts.store.facts.get("zones") == version and not _was_ahead(parts, now):
         return
     people = parts.store.subscribers
     due = {
@@ -193,11 +197,21 @@ def reckon_anew(parts: Parts) -> None:
         for person in people.everyone()
         if person.next_due_at  # what is due already stays due
         and person.next_due_at > now
-        and (moment := next_due(person.schedule, now, person.last_issue)) != person.next_due_at
+        and (moment := _due(person, now)) != person.next_due_at
     }
     people.postpone(due)
     parts.store.facts.put({"zones": version})
     log.info("zones", version=version, moved=len(due))
+
+
+def _due(person: Subscriber, now: datetime) -> datetime:
+    return next_due(person.schedule, now, believable(person.schedule, now, person.last_issue))
+
+
+def _was_ahead(parts: Parts, now: datetime) -> bool:
+    """Whether a pass was made on a day that is still to come: the clock was wrong then, and everybody's next issue."""
+    asked = (record.attempted_at for record in parts.store.sources.records().values())
+    return any(moment and moment - now > FURTHEST_ZONES for moment in asked)
 
 
 def _missed(parts: Parts, now: datetime) -> datetime | None:

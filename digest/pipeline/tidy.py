@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import structlog
 
 from digest.pipeline.parts import Parts
@@ -15,8 +13,7 @@ log = structlog.get_logger(__name__)
 def tidy(parts: Parts) -> bool:
     """Forget what is too old, at most once a UTC day; whether it was done now."""
     now = parts.clock()
-    last = parts.store.facts.get("tidied")
-    if last is not None and date.fromisoformat(last) >= now.date():
+    if parts.store.facts.get("tidied") == now.date().isoformat():
         return False
     forgotten = parts.store.attic.tidy(now, BACKGROUND)
     parts.store.facts.put({"tidied": now.date().isoformat()})

@@ -32,6 +32,10 @@ MOST_HALVINGS = 40
 LONGEST_GAP = timedelta(days=30)
 DEADLINE = time(14)
 """In New York."""
+HELD = timedelta(days=7)
+"""Moderators and holidays keep papers back. The API tells when one was submitted, not when it was announced."""
+MISSED = timedelta(hours=12)
+"""An announcement that is older was missed; a younger one may only stand in the feed later than by the calendar."""
 
 _EASTERN = ZoneInfo("America/New_York")
 _KINDS = {
@@ -62,7 +66,10 @@ class Arxiv:
         announced, whole = self._latest(gathering, categories, task.now)
         missed = [at for at in due(task.covered_until, task.now) if at != announced]
         if missed:
-            whole = self._catch_up(gathering, categories, missed[0], task.now) and whole
+            since = opened(missed[0])
+            if whole and task.begun and task.now - missed[0] > MISSED:
+                since = min(since, max(since - HELD, task.begun))
+            whole = self._catch_up(gathering, categories, since, task.now) and whole
         return gathering.pull(task.now if whole else task.covered_until)
 
     def announced(self, since: datetime, now: datetime) -> bool:
@@ -110,10 +117,10 @@ class Arxiv:
             categories[:] = [c for c in categories if c not in unknown]
         return None
 
-    def _catch_up(self, gathering: Gathering, categories: list[str], first: datetime, now: datetime) -> bool:
-        """Take what was submitted for the announcements from *first* to *now*; returns whether that is all of it."""
+    def _catch_up(self, gathering: Gathering, categories: list[str], since: datetime, now: datetime) -> bool:
+        """Take what was submitted from *since* on and is announced by *now*; returns whether that is all of it."""
         known = gathering.papers
-        span = f"submittedDate:[{opened(first):%Y%m%d%H%M} TO {now:%Y%m%d%H%M}]"
+        span = f"submittedDate:[{since:%Y%m%d%H%M} TO {now:%Y%m%d%H%M}]"
         search = {
             "search_query": f"{span} AND ({_any_of(categories)})",
             "sortBy": "submittedDate",

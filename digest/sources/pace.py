@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from digest.sources.http import Pace
@@ -17,14 +19,23 @@ from digest.sources.http import Pace
 
 def folder() -> Path:
     """Where the files lie: the user's cache, or a temporary folder where there is none that can be written."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "digest"
-    try:
+    with suppress(OSError, RuntimeError):  # the second: a user without a home
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "digest"
         cache.mkdir(parents=True, exist_ok=True)
         if os.access(cache, os.W_OK):
             return cache
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="digest-pace-"))
+    return _temporary()
+
+
+def _temporary() -> Path:
+    """The user's own, and the same for all processes: a sealed daemon would else leave one behind with every pass."""
+    ours = Path(tempfile.gettempdir()) / f"digest-{os.getuid()}"
+    with suppress(FileExistsError):
+        ours.mkdir(mode=0o700)
+    found = ours.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+        return ours
+    return Path(tempfile.mkdtemp(prefix="digest-"))  # somebody else has taken the name
 
 
 def machine_pace(where: Path) -> Pace:

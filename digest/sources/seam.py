@@ -21,6 +21,8 @@ class Task:
     """Up to when the last good pull covered this source; None before the first."""
     categories: tuple[str, ...] = ()
     """arXiv categories that anybody follows; other sources ignore them."""
+    begun: datetime | None = None
+    """When the first paper of all was stored: what was published before is no news, though it be unknown."""
 
 
 @dataclass(frozen=True, slots=True)

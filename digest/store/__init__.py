@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,14 +12,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from digest.errors import SettingsError
 from digest.store.bounces import Bounces, Returned
 from digest.store.census import Census
 from digest.store.copy import copy
 from digest.store.deliveries import Deliveries
 from digest.store.engine import (
     JOURNAL,
-    WHERE,
     Database,
     connect,
     create_engine,
@@ -28,6 +25,7 @@ from digest.store.engine import (
     is_current,
     migrate,
     parse,
+    told_plainly,
     upgrade,
 )
 from digest.store.feedback import Event, Feedback, Opinions
@@ -42,6 +40,7 @@ from digest.store.readers import Readers
 from digest.store.runs import Learned, Run, Runs
 from digest.store.shelf import Said, Shelf
 from digest.store.signups import Asked, Signups
+from digest.store.snapshot import snapshot
 from digest.store.sources import Facts, SourceRecord, Sources
 from digest.store.subscribers import EVERYBODY, Share, Subscribers, Sync, TokenOf
 from digest.store.suppressions import Suppressions
@@ -80,6 +79,7 @@ __all__ = [
     "open_store",
     "parse",
     "rehearsal",
+    "told_plainly",
     "upgrade",
 ]
 
@@ -139,36 +139,9 @@ def rehearsal(url: str, token_of: TokenOf, password: str = "") -> Iterator[Store
         return
     with tempfile.TemporaryDirectory(prefix="digest-") as folder:
         copy = Path(folder) / "rehearsal.sqlite"
-        _copy(Path(where.database or ""), copy)
+        snapshot(Path(where.database or ""), copy)
         with closing(open_store(f"sqlite:///{copy}", token_of)) as store:
             yield store
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not source.is_file():
-        return
-    uri = f"{source.absolute().as_uri()}?mode=ro"
-    if _is_idle_wal(source):  # reading it would leave a -wal and a -shm file behind
-        uri += "&immutable=1"
-    try:
-        try:
-            _backup(uri, target)
-        except sqlite3.OperationalError:
-            # somebody was killed in mid-write: what they left half done must be rolled back before anybody can read
-            _backup(source.absolute().as_uri(), target)
-    except sqlite3.Error as error:
-        raise SettingsError(f"{WHERE}: cannot read {source}: {error}") from error
-
-
-def _backup(uri: str, target: Path) -> None:
-    with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copied:
-        origin.backup(copied)
-
-
-def _is_idle_wal(file: Path) -> bool:
-    """Whether *file* is in WAL mode (sqlite.org/fileformat.html, offset 18) and nobody has it open."""
-    with file.open("rb") as head:
-        return head.read(19)[18:] == b"\2" and not file.with_name(f"{file.name}-wal").exists()
 
 
 @contextmanager

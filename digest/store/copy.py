@@ -1,19 +1,22 @@
 """Copy a whole database into an empty one, table by table: from SQLite to PostgreSQL, or a backup of one in use.
 
-The source is read in one transaction, so that the copy is of one moment; the target is written in one, so that it is
-whole or empty.
+The copy is of one moment: a snapshot of SQLite, whose readers and writers wait for each other, or one transaction of
+PostgreSQL. The target is written in one transaction, so that it is whole or empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
 from digest.errors import UsageError
 from digest.store import schema
-from digest.store.engine import connect
+from digest.store.engine import connect, parse
+from digest.store.snapshot import snapshot
 
 BLOCK = 1000
 """Rows on their way at once."""
@@ -24,22 +27,40 @@ Progress = Callable[[str, int, int | None], None]
 def copy(source: str, target: str, password: str, progress: Progress) -> dict[str, int]:
     """Copy everything from the database at *source* to that at *target*; how many rows of each table.
 
-    Both are brought up to date first, so that they have the same tables. *password* is that of a server.
+    Both are brought up to date first, so that they have the same tables; of SQLite, only the copy is. *password* is
+    that of a server.
 
     Raises:
         SettingsError: one of them cannot be used.
-        UsageError: *target* is not empty.
+        UsageError: there is no *source*, or *target* is not empty.
     """
-    with (
-        closing(connect(source, password)) as old,
-        closing(connect(target, password)) as new,
-        old.reading() as reader,
-        new.writing() as writer,
-    ):
-        if old.dialect == "postgresql":  # SQLite keeps to the moment of the first query anyway
-            reader.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    _refuse_missing(source)
+    with ExitStack() as stack:
+        new = stack.enter_context(closing(connect(target, password)))
+        writer = stack.enter_context(new.writing())
         _refuse_inhabited(writer, target)
+        old = stack.enter_context(closing(connect(_at_rest(source, stack), password)))
+        reader = stack.enter_context(old.reading())
+        if old.dialect == "postgresql":
+            reader.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         return {table.name: _table(table, reader, writer, progress) for table in schema.metadata.sorted_tables}
+
+
+def _at_rest(source: str, stack: ExitStack) -> str:
+    """Where nobody writes: a snapshot of an SQLite file, which lies in a temporary folder meanwhile."""
+    where = parse(source)
+    if where.get_backend_name() != "sqlite":
+        return source
+    copied = Path(stack.enter_context(TemporaryDirectory(prefix="digest-"))) / "snapshot.sqlite"
+    snapshot(Path(where.database or ""), copied)
+    return f"sqlite:///{copied}"
+
+
+def _refuse_missing(source: str) -> None:
+    """SQLite would make an empty database of a name that is misspelt, and the backup be empty, too."""
+    where = parse(source)
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").is_file():
+        raise UsageError(f"there is no database {where}; nothing was copied")
 
 
 def _refuse_inhabited(connection: sa.Connection, target: str) -> None:

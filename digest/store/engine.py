@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from digest.errors import SettingsError
+from digest.errors import SettingsError, StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,9 @@ class Database:
         self.dialect = engine.dialect.name
         self._hasty: sa.Engine | None = None
         if self.dialect == "postgresql":
-            self._hasty = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT", pool_use_lifo=True)
+            self._hasty = sa.create_engine(
+                engine.url, isolation_level="AUTOCOMMIT", pool_use_lifo=True, hide_parameters=True
+            )
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -204,7 +206,8 @@ def create_engine(url: str, password: str = "") -> sa.Engine:
     parsed = parse(url, password)
     if parsed.get_backend_name() == "postgresql":
         try:
-            return sa.create_engine(parsed, pool_pre_ping=True, pool_use_lifo=True)
+            # an error's text goes into logs, and parameters hold addresses
+            return sa.create_engine(parsed, pool_pre_ping=True, pool_use_lifo=True, hide_parameters=True)
         except ModuleNotFoundError as error:
             raise SettingsError(f"{WHERE}: PostgreSQL needs the extra: pip install 'digest[cluster]'") from error
     if parsed.database and parsed.database != ":memory:":
@@ -212,7 +215,7 @@ def create_engine(url: str, password: str = "") -> sa.Engine:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"{WHERE}: {error}") from error
-    engine = sa.create_engine(parsed)
+    engine = sa.create_engine(parsed, hide_parameters=True)  # an error's text goes into logs, and they hold addresses
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -225,6 +228,35 @@ def explained(engine: sa.Engine) -> Iterator[None]:
         yield
     except sa.exc.DatabaseError as error:
         raise SettingsError(f"{WHERE}: cannot use {engine.url!r}: {error.orig or error}") from error
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """A full disk, a damaged file or a server that went away is no mistake of the program, and needs no traceback.
+
+    Raises:
+        StoreError: instead of what SQLAlchemy raises for them.
+    """
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not _failed(error):
+            raise
+        raise StoreError(f"the database failed: {str(error.orig).strip()}") from error
+
+
+def _failed(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database is to blame, and not the statement: sqlite.org/rescode.html, and SQLSTATE's classes."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _FAILURES
+    return _is_away(error) or str(getattr(error.orig, "sqlstate", ""))[:2] in {"53", "58", "XX"}
+
+
+_FAILURES = {
+    *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB),
+}
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from digest.errors import SettingsError
+from digest.store.engine import WHERE
+
 
 class Hold(enum.Enum):
     """What one knows of other processes."""
@@ -36,14 +39,16 @@ class Held(NamedTuple):
 
 @contextmanager
 def hold(url: str) -> Iterator[Held]:
-    """Try to be the only one at work on the store at *url*, until the context ends."""
+    """Try to be the only one at work on the store at *url*, until the context ends.
+
+    Raises:
+        SettingsError: nothing can be written beside the database.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         yield Held(Hold.SHARED)
         return
-    file = Path(f"{parsed.database}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = _opened(Path(f"{parsed.database}.lock"))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -52,3 +57,11 @@ def hold(url: str) -> Iterator[Held]:
         yield Held(Hold.ALONE, handle)
     finally:
         os.close(handle)
+
+
+def _opened(file: Path) -> int:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SettingsError(f"{WHERE}: {error}") from error

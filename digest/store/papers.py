@@ -120,6 +120,13 @@ class Papers:
         with self._database.reading() as connection:
             return connection.scalar(query) or 0
 
+    def begun(self) -> datetime | None:
+        """When the first paper of all was stored."""
+        p = schema.papers.c
+        with self._database.reading() as connection:
+            moment: datetime | None = connection.scalar(sa.select(p.first_seen).order_by(p.no).limit(1))
+            return moment
+
     def news_by_source(self, since: datetime, now: datetime) -> dict[str, int]:
         """How many papers each source listed as news among those that came in since *since*."""
         p, x = schema.papers.c, schema.listings.c

@@ -14,6 +14,9 @@ import sqlalchemy as sa
 from digest.store import schema
 from digest.store.engine import Database, patient
 
+HORIZON = 86400.0
+"""Seconds; see `Pace.horizon`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -26,6 +29,13 @@ class Pace:
     """No place lies before this: now for even spacing, earlier for a burst."""
     latest: float | None = None
     """A place after this is of no use; None takes any."""
+    horizon: float = HORIZON
+    """Seconds after `latest`, or after `start`. A place beyond was taken while a clock was ahead, and binds nobody."""
+
+    @property
+    def furthest(self) -> float:
+        """The last place that may have been taken in good faith."""
+        return (self.start if self.latest is None else self.latest) + self.interval + self.horizon
 
 
 class Rates:
@@ -34,7 +44,7 @@ class Rates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reserve(self, name: str, interval: float, now: float, burst: float = 0.0) -> float:
+    def reserve(self, name: str, interval: float, now: float, burst: float = 0.0, horizon: float = HORIZON) -> float:
         """Take the next place under the limit *name*, however far away.
 
         Args:
@@ -42,11 +52,12 @@ class Rates:
             interval: seconds between two events.
             now: seconds since 1970.
             burst: seconds' worth of events that may come at once.
+            horizon: seconds; no place further away is believed to be taken.
 
         Returns:
             Seconds to wait before the event may happen; 0 for at once.
         """
-        [place] = self._all([Pace(name, interval, now - burst)])
+        [place] = self._all([Pace(name, interval, now - burst, horizon=horizon)])
         return max(0.0, place - now)
 
     def take(self, paces: Sequence[Pace]) -> list[float] | Pace:
@@ -65,14 +76,14 @@ class Rates:
 
     def _advance(self, connection: sa.Connection, pace: Pace) -> float:
         r = schema.rates
-        next_place = sa.case((r.c.tat > pace.start, r.c.tat), else_=pace.start)
+        next_place = sa.case((r.c.tat.between(pace.start, pace.furthest), r.c.tat), else_=pace.start)
         upsert = (
             self._database.insert(r)
             .values(name=pace.name, tat=pace.start + pace.interval)
             .on_conflict_do_update(
                 index_elements=["name"],
                 set_={"tat": next_place + pace.interval},
-                where=None if pace.latest is None else r.c.tat <= pace.latest,
+                where=None if pace.latest is None else sa.or_(r.c.tat <= pace.latest, r.c.tat > pace.furthest),
             )
             .returning(r.c.tat)
         )
