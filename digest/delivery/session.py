@@ -13,7 +13,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -21,6 +21,7 @@ from typing import TypeVar
 from digest.delivery.relay import Relay, Tls, is_loopback
 from digest.delivery.replies import Phase, classify, one_line
 from digest.errors import Deferred, SenderAtFault
+from digest.strands import wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,6 @@ _MARKS = (b" ", b"-", b"")
 _LONGEST_LINE = 4096
 """RFC 5321, section 4.5.3.1.5, allows 512; some servers explain themselves at more length."""
 _MOST_LINES = 100
-_TICK = 1.0
-"""Seconds after which a blocked call looks at the clock. To tell the socket of each deadline costs two system calls a
-line, and a turn of all other threads."""
 
 
 class Session(smtplib.SMTP):
@@ -63,7 +61,6 @@ class Session(smtplib.SMTP):
     def __init__(self, relay: Relay, hello: str | None, timeouts: Timeouts, context: ssl.SSLContext) -> None:
         self.patience = timeouts.greeting
         """Seconds for the next write or reply as a whole."""
-        self._tick = min(_TICK, *astuple(timeouts))
         self._buffer = bytearray()
         self._implicit = context if relay.tls is Tls.IMPLICIT else None
         super().__init__(relay.host, relay.port, hello, timeouts.connect)
@@ -74,7 +71,7 @@ class Session(smtplib.SMTP):
         # The end of the envelope must not wait for the acknowledgement of its beginning.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ready = self._implicit.wrap_socket(plain, server_hostname=host) if self._implicit else plain
-        ready.settimeout(self._tick)
+        ready.setblocking(False)
         return ready
 
     def send(self, s: object) -> None:
@@ -82,7 +79,7 @@ class Session(smtplib.SMTP):
         data = memoryview(s.encode(self.command_encoding) if isinstance(s, str) else s)  # type: ignore[arg-type]
         deadline = monotonic() + self.patience
         while data:
-            data = data[self._in_time(deadline, partial(_send, data)) :]
+            data = data[self._in_time(deadline, partial(_send, data), writing=True) :]
 
     def getreply(self) -> tuple[int, bytes]:
         """The next reply, whole: its code, and its lines joined by newlines."""
@@ -120,24 +117,26 @@ class Session(smtplib.SMTP):
             raise self._useless("connection closed by the server")
         return chunk
 
-    def _in_time(self, deadline: float, call: Callable[[socket.socket], _Found]) -> _Found:
-        """What *call* returns, which is made again after each tick until the *deadline*."""
+    def _in_time(self, deadline: float, call: Callable[[socket.socket], _Found], *, writing: bool = False) -> _Found:
+        """What *call* returns once the socket is ready for it; other strands go on meanwhile."""
         while self.sock is not None:
-            if monotonic() >= deadline:
-                raise self._useless(f"no answer within {self.patience:g} seconds")
             try:
                 return call(self.sock)
-            except TimeoutError:
-                continue
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                blocked = isinstance(error, ssl.SSLWantWriteError) or (writing and isinstance(error, BlockingIOError))
             except OSError as error:
                 raise self._useless(f"connection lost: {error}") from error
+            try:
+                wait_for(self.sock, deadline, writing=blocked)
+            except TimeoutError as error:
+                raise self._useless(f"no answer within {self.patience:g} seconds") from error
         raise smtplib.SMTPServerDisconnected("not connected")
 
     def secure(self, context: ssl.SSLContext) -> tuple[int, bytes]:
         """STARTTLS; the handshake is the socket's own affair, and has the whole of the time."""
         self._set_timeout(self.patience)
         answer = self.starttls(context=context)
-        self._set_timeout(self._tick)
+        self._set_timeout(0)
         return answer
 
     def _set_timeout(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from digest.delivery.outgoing import Outgoing
 from digest.delivery.relay import Relay
@@ -19,10 +20,11 @@ from digest.delivery.replies import Phase, classify, one_line
 from digest.delivery.session import Session, Timeouts, open_session, verifying_context
 from digest.errors import Ambiguous, Deferred, DeliveryError
 from digest.models import Message
+from digest.strands import aside
 
 
 class SmtpTransport:
-    """Hands messages to a relay over a connection that it keeps; for one thread."""
+    """Hands messages to a relay over a connection that it keeps; for one thread or strand."""
 
     def __init__(
         self,
@@ -104,7 +106,7 @@ class SmtpTransport:
 
     def _open(self) -> Session:
         self._phase = Phase.CONNECT
-        self._session = open_session(self._relay, self._hello, self._timeouts, self._context)
+        self._session = aside(partial(open_session, self._relay, self._hello, self._timeouts, self._context))
         self._used = 0
         self._announced = None
         return self._session

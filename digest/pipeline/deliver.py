@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -21,6 +20,7 @@ from digest.pipeline.incoming import bounced
 from digest.pipeline.ledger import Ledger, LostClaim
 from digest.pipeline.parts import Parts
 from digest.store import Beginning, Claim, Outcome
+from digest.strands import Strands
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +65,7 @@ def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     parts.progress("sending", 0, None)
     with Ledger(parts.store, parts.owner) as ledger:
         run = _Run(parts, ledger, report)
-        workers = parts.settings.smtp_connections
-        with ThreadPoolExecutor(workers, thread_name_prefix="deliver") as pool:
-            for future in [pool.submit(run.work) for _ in range(workers)]:
-                future.result()
+        Strands().run([run.work] * parts.settings.smtp_connections)
     return report
 
 
@@ -99,30 +96,13 @@ class _Line:
         return self._first.message if self._first else None
 
 
-class _Supply:
-    """What all connections are to send, written one at a time by whoever needs it.
-
-    Threads of one process that write at once would only take turns, and pay for each.
-    """
-
-    def __init__(self, messages: Iterator[_Ready]) -> None:
-        self._messages = messages
-        self._lock = threading.Lock()
-
-    def next(self) -> _Ready | None:
-        """None at the end."""
-        with self._lock:
-            return next(self._messages, None)
-
-
 class _Run:
     """One pass over the outbox, shared by its connections."""
 
     def __init__(self, parts: Parts, ledger: Ledger, report: Delivered) -> None:
         self._parts, self._ledger, self._report = parts, ledger, report
-        self._supply = _Supply(self._ready())
+        self._supply = self._ready()
         self._stop = threading.Event()
-        self._lock = threading.Lock()
         self._trouble = 0
         """Lost connections and refusals on our account since the last message that went out."""
         self._open = parts.settings.smtp_connections
@@ -153,7 +133,7 @@ class _Run:
                 transport.close()
 
     def _for_one_connection(self) -> Iterator[_Ready]:
-        while not self._one_too_many() and (ready := self._supply.next()):
+        while not self._one_too_many() and (ready := next(self._supply, None)):
             yield ready
 
     def _ready(self) -> Iterator[_Ready]:
@@ -188,9 +168,8 @@ class _Run:
 
     def _finish(self, outcome: Outcome) -> None:
         self._ledger.finish(outcome)
-        with self._lock:
-            self._report.states[outcome.state] += 1
-            self._parts.progress("sending", self._report.states.total(), None)
+        self._report.states[outcome.state] += 1
+        self._parts.progress("sending", self._report.states.total(), None)
 
     def _written(self, claim: Claim) -> _Ready | Outcome:
         try:
@@ -256,29 +235,24 @@ class _Run:
 
     def _slow_down(self) -> None:
         """RFC 5321, 3.8: a 421 says that the relay has had enough; it gets one connection less."""
-        with self._lock:
-            self._too_many += 1
+        self._too_many += 1
 
     def _one_too_many(self) -> bool:
         """Whether the connection that asks is to end; the last one stays."""
-        with self._lock:
-            if not self._too_many or self._open == 1:
-                return False
-            self._too_many -= 1
-            self._open -= 1
-            return True
+        if not self._too_many or self._open == 1:
+            return False
+        self._too_many -= 1
+        self._open -= 1
+        return True
 
     def _count_trouble(self, why: str) -> None:
-        with self._lock:
-            self._trouble += 1
-            enough = self._trouble >= IN_A_ROW
-        if enough:
+        self._trouble += 1
+        if self._trouble >= IN_A_ROW:
             self._stop_run(f"{IN_A_ROW} times in a row: {why}")
 
     def _stop_run(self, why: str) -> None:
         """No reader is to blame; what waits goes out when this is mended."""
-        with self._lock:
-            self._report.stopped = self._report.stopped or why
+        self._report.stopped = self._report.stopped or why
         self._stop.set()
 
 

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from digest.store import Beginning, Outcome, Store
+from digest.strands import Answer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,30 +29,8 @@ COMPANY = 0.005
 """Seconds that a beginning waits for those of other connections, until half of them are in."""
 
 
-class _Waiting:
-    """A beginning, and a connection's thread that waits for it to be durable; a Future costs ten times as much."""
-
-    __slots__ = ("_allowed", "_done", "_failure", "beginning")
-
-    def __init__(self, beginning: Beginning) -> None:
-        self.beginning = beginning
-        self._done = threading.Lock()
-        self._done.acquire()
-        self._allowed = False
-        self._failure: Exception | None = None
-
-    def wait(self) -> bool:
-        """Whether the body may go out."""
-        self._done.acquire()
-        if self._failure:
-            raise self._failure
-        return self._allowed
-
-    def end(self, allowed: bool, failure: Exception | None = None) -> None:
-        self._allowed, self._failure = allowed, failure
-        self._done.release()
-
-
+_Waiting = tuple[Beginning, Answer[bool]]
+"""A beginning, and the connection that waits to hear whether its body may go out."""
 _Mark = _Waiting | Outcome
 
 
@@ -66,7 +45,6 @@ class Ledger:
         self._store, self._owner = store, owner
         self._marks: queue.SimpleQueue[_Mark | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
-        self._lock = threading.Lock()
         self._connections = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
@@ -85,15 +63,11 @@ class Ledger:
     @contextmanager
     def connection(self) -> Iterator[None]:
         """As long as a connection is at work: whose marks are worth waiting for."""
-        self._count(1)
+        self._connections += 1
         try:
             yield
         finally:
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        with self._lock:
-            self._connections += change
+            self._connections -= 1
 
     def begin(self, beginning: Beginning) -> None:
         """Return once it is durable that this body is about to go out.
@@ -101,11 +75,11 @@ class Ledger:
         Raises:
             LostClaim: it must not go out.
         """
-        waiting = _Waiting(beginning)
-        self._marks.put(waiting)
+        may_go_on: Answer[bool] = Answer()
+        self._marks.put((beginning, may_go_on))
         if self._failure:
             raise self._failure
-        if not waiting.wait():
+        if not may_go_on.wait():
             raise LostClaim
 
     def finish(self, outcome: Outcome) -> None:
@@ -135,22 +109,22 @@ class Ledger:
         """Seconds that *group* may wait from its first mark on."""
         if None in group:
             return 0.0
-        beginnings = sum([isinstance(mark, _Waiting) for mark in group])
+        beginnings = sum([isinstance(mark, tuple) for mark in group])
         if not beginnings:
             return LINGER
         return COMPANY if 2 * beginnings < self._connections else 0.0
 
     def _commit(self, group: list[_Mark]) -> None:
-        waiting = [mark for mark in group if isinstance(mark, _Waiting)]
+        waiting = [mark for mark in group if isinstance(mark, tuple)]
         outcomes = [mark for mark in group if isinstance(mark, Outcome)]
         if not group:
             return
         try:
-            began = self._store.deliveries.mark([each.beginning for each in waiting], outcomes, self._owner)
-        except Exception as error:  # noqa: BLE001 - raised again in every connection's thread
+            began = self._store.deliveries.mark([beginning for beginning, _ in waiting], outcomes, self._owner)
+        except Exception as error:  # noqa: BLE001 - raised again in every connection's strand
             self._failure = error
-            for each in waiting:
-                each.end(allowed=False, failure=error)
+            for _, may_go_on in waiting:
+                may_go_on.fail(error)
             return
-        for each in waiting:
-            each.end(each.beginning.id in began)
+        for beginning, may_go_on in waiting:
+            may_go_on.give(beginning.id in began)
