@@ -15,6 +15,8 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from itertools import count
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -112,7 +114,13 @@ class Answer(Generic[T]):
         if self._lock:
             self._lock.release()
         elif self._strands:
-            self._strands.wake(self)
+            self._strands.soon(self._awake)
+
+    def _awake(self) -> None:
+        """In the thread of the sleeper, where there is one: an answer may be given before anybody waits."""
+        if self.sleeper and self._strands:
+            self._strands.resume(self.sleeper)
+            self.sleeper = None
 
 
 class Strands:
@@ -125,9 +133,11 @@ class Strands:
         self._parked: dict[socket.socket, tuple[greenlet, float]] = {}
         self._alive = 0
         self._failure: BaseException | None = None
-        self._answers: deque[Answer[object]] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
         self._bell, self._button = socket.socketpair()
-        self._rung = False
+        self._rung = True  # nobody listens yet
         self._looked = monotonic()
 
     def run(self, works: Iterable[Callable[[], None]]) -> None:
@@ -135,6 +145,7 @@ class Strands:
         _here.strands = self
         self._bell.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ)
+        self._rung = False
         try:
             for work in works:
                 self._alive += 1
@@ -147,6 +158,7 @@ class Strands:
                     self._look_around()
         finally:
             _here.strands = None
+            self._rung = True
             self._selector.close()
             self._bell.close()
             self._button.close()
@@ -174,11 +186,19 @@ class Strands:
         answer.sleeper = getcurrent()
         self.hub.switch()
 
-    # -- called by other threads
+    # -- called by anybody
 
-    def wake(self, answer: Answer[T]) -> None:
-        """*answer* was given."""
-        self._answers.append(answer)  # type: ignore[arg-type]  # whatever it is about
+    def resume(self, strand: greenlet, failure: BaseException | None = None) -> None:
+        """Let *strand*, of this thread, go on soon."""
+        self._ready.append((strand, failure))
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have *call* made by the hub, in this thread, after so many *seconds*, if any strand still lives then."""
+        heappush(self._timers, (monotonic() + seconds, next(self._numbers), call))
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Likewise, at once and from any thread."""
+        self._calls.append(call)
         if not self._rung:
             self._rung = True
             self._button.send(b"!")
@@ -187,25 +207,27 @@ class Strands:
 
     def _look_around(self) -> None:
         """Wait until somebody can go on."""
-        for key, _ in self._selector.select(LOOK if self._parked else None):
+        for key, _ in self._selector.select(self._patience()):
             if key.fileobj is self._bell:
                 self._bell.recv(64)
-                self._rung = False  # before looking: whoever gives an answer from now on rings again
-                while self._answers:
-                    self._awake(self._answers.popleft())
+                self._rung = False  # before looking: who calls from now on rings again
+                while self._calls:
+                    self._calls.popleft()()
             else:
-                self._resume(key.fileobj)  # type: ignore[arg-type]  # a socket
+                self._unpark(key.fileobj)  # type: ignore[arg-type]  # a socket
         now = monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heappop(self._timers)[2]()
         if now >= self._looked + LOOK:
             self._looked = now
             for sock in [sock for sock, (_, deadline) in self._parked.items() if deadline <= now]:
-                self._resume(sock, TimeoutError())
+                self._unpark(sock, TimeoutError())
 
-    def _awake(self, answer: Answer[object]) -> None:
-        if answer.sleeper:  # else it was given before anybody waited
-            self._ready.append((answer.sleeper, None))
-            answer.sleeper = None
+    def _patience(self) -> float | None:
+        """Seconds until there is something to do, should nobody ring."""
+        until_timer = [max(self._timers[0][0] - monotonic(), 0)] if self._timers else []
+        return min([*until_timer, *([LOOK] if self._parked else [])], default=None)
 
-    def _resume(self, sock: socket.socket, failure: BaseException | None = None) -> None:
+    def _unpark(self, sock: socket.socket, failure: BaseException | None = None) -> None:
         self._selector.unregister(sock)
-        self._ready.append((self._parked.pop(sock)[0], failure))
+        self.resume(self._parked.pop(sock)[0], failure)

@@ -63,7 +63,10 @@ def without_addresses(text: str) -> str:
 
 
 def _discreet(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: without_addresses(value) if isinstance(value, str) else value for name, value in event.items()}
+    for name, value in event.items():
+        if isinstance(value, str) and "@" in value:
+            event[name] = without_addresses(value)
+    return event
 
 
 def configure_logs(*, verbose: bool, terminal: bool) -> None:

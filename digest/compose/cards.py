@@ -97,20 +97,6 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A card with open slots: `number`, `reason`, and `feedback`, which is the beginning of such links."""
-
-    html: Blank = EMPTY
-    text: Blank = EMPTY
-    """Lines of at most 72 columns, but for addresses."""
-    links: Blank = EMPTY
-    """For the end of the text part; empty where there are none, as for a one-liner, which has its one link with it."""
-
-
-SLOTS = ("number", "reason", "feedback")
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """Why a paper was picked, encoded, and the words to mark."""
 
@@ -120,22 +106,41 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendered:
+    """A card with open slots: `number`, `reason`, and `feedback`, which is the beginning of such links."""
+
+    html: Blank = EMPTY
+    text: Blank = EMPTY
+    """Lines of at most 72 columns, but for addresses."""
+    links: Blank = EMPTY
+    """For the end of the text part; empty where there are none, as for a one-liner, which has its one link with it."""
+
+    def because(self, said: Said) -> Rendered:
+        """The same with its reason."""
+        parts = (self.html, said.html), (self.text, said.text), (self.links, said.text)
+        return Rendered(*[blank_.filled("reason", reason) for blank_, reason in parts])
+
+
+SLOTS = ("number", "reason", "feedback")
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """One pick in one form, for every mail in one language that shows it so."""
 
     place: Place
     card: Rendered
-    said: Said
+    """With its reason; `number` and `feedback` are open."""
 
 
 class Entry:
     """One pick, for every mail in one language that has it."""
 
-    __slots__ = ("_render", "_shown", "pick", "said")
+    __slots__ = ("_render", "_said", "_shown", "pick")
 
     def __init__(self, pick: Pick, said: Said, render: Callable[[Form], Rendered]) -> None:
         self.pick = pick
-        self.said = said
+        self._said = said
         self._render = render
         self._shown: dict[Form, Shown] = {}
 
@@ -145,7 +150,7 @@ class Entry:
         if shown is None:
             card = Rendered() if form is Form.GONE else self._render(form)
             place = Place(self.pick.section, form, bool(card.links.pattern))
-            shown = self._shown[form] = Shown(place, card, self.said)
+            shown = self._shown[form] = Shown(place, card.because(self._said))
         return shown
 
 

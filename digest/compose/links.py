@@ -170,7 +170,10 @@ class Links:
         return _mac(self._key, "\n".join(parts).encode(), 16).hex()
 
     def _url(self, purpose: Purpose, *fields: str) -> str:
-        return self._bases[purpose] + self._signers[purpose].sign(_pack(fields)).decode()
+        # what `Signer.sign` makes, at a third of its price
+        packed = _pack(fields)
+        mac = base64.urlsafe_b64encode(_mac(self._signers[purpose].secret_key, packed, _MAC))
+        return f"{self._bases[purpose]}{packed.decode()}.{mac.decode()}"
 
     def _local(self, purpose: Purpose, token: str) -> str:
         return _local(self._signers[purpose].secret_key, token)
@@ -181,11 +184,15 @@ def feedback_tail(paper_id: str, verb: Verb) -> str:
     return f"/{verb.value}/{_pack([paper_id]).decode()}"
 
 
+_MAC = 18
+"""Bytes of a signature: more than RFC 2104 asks for, and no letter of their base64 is left undecided."""
+
+
 class _Mac(SigningAlgorithm):
-    """18 bytes are more than RFC 2104 asks for, and leave no letter of their base64 undecided."""
+    """For `itsdangerous`."""
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return _mac(key, value, 18)
+        return _mac(key, value, _MAC)
 
 
 def _mac(key: bytes, value: bytes, size: int) -> bytes:

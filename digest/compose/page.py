@@ -56,16 +56,13 @@ class Page:
         return self._text(shown), html
 
     def _html(self, shown: Sequence[Shown]) -> bytes:
-        cards = {b"card%d" % i: self._html_card(i, each) for i, each in enumerate(shown)}
+        cards = {b"card%d" % i: each.card.html.fill(self._slots(i)) for i, each in enumerate(shown)}
         return self.frames.write("body.html", self._laid_out(shown), self.own, cards)
-
-    def _html_card(self, i: int, shown: Shown) -> bytes:
-        return shown.card.html.fill(self._slots(i, shown.said.html))
 
     def _text(self, shown: Sequence[Shown]) -> bytes:
         papers = {}
         for i, each in enumerate(shown):
-            slots = self._slots(i, each.said.text)
+            slots = self._slots(i)
             papers[b"card%d" % i] = each.card.text.fill(slots)
             papers[b"links%d" % i] = each.card.links.fill(slots)
         own = {**self.own, "because": wrap(self.own["because"])}
@@ -74,20 +71,20 @@ class Page:
     def _laid_out(self, shown: Sequence[Shown]) -> Common:
         return self.common._replace(layout=tuple([each.place for each in shown]))
 
-    def _slots(self, i: int, reason: bytes) -> dict[bytes, bytes]:
-        return {b"number": numeral(i + 1), b"reason": reason, b"feedback": self.feedback}
+    def _slots(self, i: int) -> dict[bytes, bytes]:
+        return {b"number": numeral(i + 1), b"feedback": self.feedback}
 
     def _shrunk(self, shown: Sequence[Shown], excess: int) -> list[Shown]:
         """The same with *excess* bytes gone, or everything."""
         shown = [*shown]
-        sizes = [size(self._html_card(i, each)) for i, each in enumerate(shown)]
+        sizes = [size(each.card.html.fill(self._slots(i))) for i, each in enumerate(shown)]
         for form in (Form.SHORT, Form.LINE, Form.GONE):
             for i in reversed(range(len(shown))):
                 if excess <= 0:
                     return shown
                 if form > shown[i].place.form:
                     shown[i] = self.entries[i].show(form)
-                    smaller = size(self._html_card(i, shown[i]))
+                    smaller = size(shown[i].card.html.fill(self._slots(i)))
                     excess -= sizes[i] - smaller
                     sizes[i] = smaller
         return shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from email_validator import EmailNotValidError, validate_email
@@ -87,6 +88,7 @@ class Outgoing:
         ]
 
 
+@lru_cache(1024)
 def ascii_domain(address: str) -> str:
     """*address* with its domain as A-labels (RFC 5890); the part before the @ stays as it is.
 
@@ -111,7 +113,7 @@ def crlf(data: bytes) -> tuple[bytes, Places]:
     A bare CR or LF ends a line, and smuggles nothing.
     """
     letters = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(letters == LF)
+    ends = (letters == LF).nonzero()[0]
     clean = data.endswith(b"\r\n") and data[:1] != b"\n" and np.count_nonzero(letters == CR) == len(ends)
     if not data or (clean and (letters[ends - 1] == CR).all()):
         return data, ends
@@ -120,7 +122,9 @@ def crlf(data: bytes) -> tuple[bytes, Places]:
 
 def longest_line(ends: Places) -> int:
     """Bytes of the longest line, without its CRLF, where lines end at *ends*."""
-    return int(np.diff(ends, prepend=-1).max(initial=2)) - 2
+    if not len(ends):
+        return 0
+    return max(int(ends[0]) - 1, int((ends[1:] - ends[:-1]).max(initial=2)) - 2)
 
 
 def stuff(data: bytes, ends: Places) -> bytes:

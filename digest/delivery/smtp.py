@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -21,6 +21,9 @@ from digest.delivery.session import Session, Timeouts, open_session, verifying_c
 from digest.errors import Ambiguous, Deferred, DeliveryError
 from digest.models import Message
 from digest.strands import aside
+
+SAID: Sequence[tuple[Phase, bytes]] = [(Phase.MAIL, b""), (Phase.RCPT, b""), (Phase.DATA, b"")]
+"""Commands that are on their way already: their answers are all that is left to come."""
 
 
 class SmtpTransport:
@@ -114,7 +117,7 @@ class SmtpTransport:
     def _envelope(self, session: Session, outgoing: Outgoing, upcoming: Callable[[], Message | None]) -> Message | None:
         """Bring the relay to "354, go ahead", or raise what kept it from there; returns the *upcoming* message."""
         announced, self._announced = self._announced is not None, None
-        commands = outgoing.commands(session.esmtp_features)
+        commands = SAID if announced else outgoing.commands(session.esmtp_features)
         refusals: list[DeliveryError] = []
         asked = False
         following = None
@@ -123,7 +126,7 @@ class SmtpTransport:
                 if not announced:
                     self._say(session, b"".join(command for _, command in commands))
                 following = upcoming() if self._used + 1 < self._most else None
-                commands = [(phase, b"") for phase, _ in commands]
+                commands = SAID
             for phase, code, text in self._replies(session, commands):
                 asked = phase is Phase.DATA and code == 354
                 if not asked and (phase is Phase.DATA or code // 100 != 2):
@@ -148,7 +151,7 @@ class SmtpTransport:
         except smtplib.SMTPServerDisconnected as error:
             raise Deferred(f"{self._phase}: {error}", close=True) from error
 
-    def _replies(self, session: Session, commands: list[tuple[Phase, bytes]]) -> Iterator[tuple[Phase, int, str]]:
+    def _replies(self, session: Session, commands: Sequence[tuple[Phase, bytes]]) -> Iterator[tuple[Phase, int, str]]:
         """Say what is left to say of *commands*, one by one, and yield the answers."""
         for phase, command in commands:
             self._phase = phase

@@ -63,9 +63,9 @@ def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     report = Delivered()
     parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
     parts.progress("sending", 0, None)
-    with Ledger(parts.store, parts.owner) as ledger:
-        run = _Run(parts, ledger, report)
-        Strands().run([run.work] * parts.settings.smtp_connections)
+    strands = Strands()
+    with Ledger(parts.store, parts.owner, strands) as ledger:
+        strands.run([_Run(parts, ledger, report).work] * parts.settings.smtp_connections)
     return report
 
 
@@ -101,6 +101,7 @@ class _Run:
 
     def __init__(self, parts: Parts, ledger: Ledger, report: Delivered) -> None:
         self._parts, self._ledger, self._report = parts, ledger, report
+        self._log = log.bind()  # once: it is asked for each message
         self._supply = self._ready()
         self._stop = threading.Event()
         self._trouble = 0
@@ -193,7 +194,7 @@ class _Run:
         except DeliveryError as error:
             return self._not_sent(claim, error)
         self._trouble = 0
-        log.info("sent", delivery=claim.id, issue=claim.digest.issue.isoformat(), reply=reply)
+        self._log.info("sent", delivery=claim.id, issue=claim.digest.issue.isoformat(), reply=reply)
         return Outcome(claim.id, DeliveryState.SENT, self._parts.clock(), reply)
 
     def _signed(self, message: Message, claim: Claim) -> Message:
