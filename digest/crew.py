@@ -1,13 +1,12 @@
 """Several processes for one pass on one machine, because one Python process uses one core.
 
 Each opens the parts for itself, chooses for its share of the readers, and then sends what waits in the outbox, whoever
-chose it. The processes come from a fork server, which has imported the program and runs no threads. They are given the
-lock of an SQLite store: should their parent be killed, nobody else takes over before the last of them is done.
+chose it. They are given the lock of an SQLite store: should their parent be killed, nobody else takes over before the
+last of them is done.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -15,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-from digest import app, pipeline
+from digest import app, forks, pipeline
 from digest.pipeline import Delivered, Planned, Share, Worked
 from digest.settings import Settings
 from digest.store import Held
@@ -36,8 +35,7 @@ def crew(settings: Settings, processes: int, prepare: Callable[[], None], *, fix
 def _work(
     settings: Settings, processes: int, prepare: Callable[[], None], fixed: bool, now: datetime, held: Held
 ) -> Iterator[Worked]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["digest.crew"])
+    context = forks.context()
     hands = []
     for number in range(processes):
         ours, theirs = context.Pipe(duplex=False)

@@ -33,10 +33,14 @@ def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, processes: in
     \b
         */10 * * * *  cd /home/ada/papers && digest run
     """
+    from digest.forks import warm_up
+
+    settings = load()
+    if processes > 1:
+        warm_up()
     from digest import app
     from digest.crew import crew
 
-    settings = load()
     hands = crew(settings, processes, logs_of(ctx), fixed=at is not None)
     with progress() as report_progress:
         report = app.run_once(settings, app.clock_at(at), report_progress, dry_run=dry_run, crew=hands)

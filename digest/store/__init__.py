@@ -171,7 +171,12 @@ class _OneTransaction(Database):
         yield self._connection
 
     @contextmanager
-    def writing(self, alone_in: sa.Table | None = None) -> Iterator[sa.Connection]:  # noqa: ARG002 - hinders nobody
+    def writing(
+        self,
+        alone_in: sa.Table | None = None,  # noqa: ARG002 - hinders nobody
+        *,
+        forgettable: bool = False,  # noqa: ARG002 - all of it is forgotten
+    ) -> Iterator[sa.Connection]:
         with self._connection.begin_nested():
             yield self._connection
 

@@ -125,7 +125,7 @@ class Deliveries:
             .values(state=DeliveryState.CLAIMED.value, owner=owner, ready_at=now + lease, attempts=d.attempts + 1)
             .returning(*_CLAIMED)
         )
-        with self._database.writing() as connection:
+        with self._database.writing(forgettable=True) as connection:
             return sorted(self._claims(connection, connection.execute(take).all()), key=lambda claim: claim.id)
 
     def _claims(self, connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Claim]:

@@ -73,12 +73,15 @@ class Database:
             yield connection.execution_options(reading=True)
 
     @contextmanager
-    def writing(self, alone_in: sa.Table | None = None) -> Iterator[sa.Connection]:
+    def writing(self, alone_in: sa.Table | None = None, *, forgettable: bool = False) -> Iterator[sa.Connection]:
         """All or nothing; SQLite's write lock is held from the start, as is that of *alone_in* in PostgreSQL.
 
-        The lock is for those who read a table, and write what they found missing.
+        The lock is for those who read a table, and write what they found missing. What is *forgettable* does not wait
+        for PostgreSQL's disk: a crash of the server may undo it, but never without all that was committed later.
         """
         with self.engine.begin() as connection:
+            if forgettable and self.dialect == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
             if alone_in is not None and self.dialect == "postgresql":
                 connection.exec_driver_sql(f"LOCK TABLE {alone_in.name} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
