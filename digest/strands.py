@@ -137,6 +137,7 @@ class Strands:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._bell, self._button = socket.socketpair()
+        self._ringing = threading.Lock()
         self._rung = True  # nobody listens yet
         self._looked = monotonic()
 
@@ -146,6 +147,7 @@ class Strands:
         self._bell.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._rung = False
+        self.soon(lambda: None)  # so that earlier calls are heard, too
         try:
             for work in works:
                 self._alive += 1
@@ -158,10 +160,10 @@ class Strands:
                     self._look_around()
         finally:
             _here.strands = None
-            self._rung = True
-            self._selector.close()
-            self._bell.close()
-            self._button.close()
+            with self._ringing:
+                self._rung = True  # nobody listens any more
+            for end in (self._selector, self._bell, self._button):
+                end.close()
         if self._failure:
             raise self._failure
 
@@ -199,9 +201,10 @@ class Strands:
     def soon(self, call: Callable[[], None]) -> None:
         """Likewise, at once and from any thread."""
         self._calls.append(call)
-        if not self._rung:
-            self._rung = True
-            self._button.send(b"!")
+        with self._ringing:
+            if not self._rung:
+                self._rung = True
+                self._button.send(b"!")
 
     # -- the hub
 

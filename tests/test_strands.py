@@ -175,3 +175,28 @@ def test_two_threads_have_strands_of_their_own() -> None:
     assert (len(one), len(two)) == (5, 5)
     assert len(set(one)) == len(set(two)) == 1
     assert set(one) != set(two)
+
+
+def test_whoever_calls_when_all_is_over_is_not_heard() -> None:
+    """Its last answer may have been heard before the thread that gave it could ring."""
+    strands = Strands()
+
+    def call() -> None:
+        for _ in range(2000):
+            strands.soon(lambda: None)
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    strands.run([lambda: None])
+    strands.soon(lambda: None)
+    for caller in callers:
+        caller.join()
+
+
+def test_what_was_called_before_the_beginning_is_heard() -> None:
+    strands = Strands()
+    heard: list[str] = []
+    strands.soon(lambda: heard.append("early"))
+    strands.run([lambda: aside(lambda: time.sleep(0.05))])
+    assert heard == ["early"]
