@@ -23,6 +23,7 @@ from digest.store.deliveries import LEASE
 from tests import clusters
 from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
 from tests.databases import PostgreSQL, postgresql
+from tests.monitors import monitor
 from tests.program import Program, mail
 from tests.smtp_servers import Sink, sink
 
@@ -148,15 +149,20 @@ def test_the_clock_ticks_once_for_three_workers(program: Program) -> None:
     def ticks() -> Counter[object]:
         return Counter(task for task, _, _ in rows(program, fired))
 
-    with worker(program, "--processes", "3"):
-        wait_until(lambda: bool(rows(program, "SELECT to_regclass('procrastinate_jobs')")[0][0]), program)
-        wait_until(lambda: ticks()["recover"] >= 3 and ticks()["tick"] >= 1, program)
-        assert status(program)["workers"] == 3 * len(CONCURRENCY)
+    with monitor() as (url, heard):
+        program.set(ping_url=f"{url}/alive")
+        with worker(program, "--processes", "3"):
+            wait_until(lambda: bool(rows(program, "SELECT to_regclass('procrastinate_jobs')")[0][0]), program)
+            wait_until(lambda: ticks()["recover"] >= 3 and ticks()["tick"] >= 1, program)
+            wait_until(lambda: bool(heard), program)
+            assert status(program)["workers"] == 3 * len(CONCURRENCY)
+    assert set(heard) == {"/alive"}, "a monitor hears of ticks, as of every pass"
     assert {times for _, _, times in rows(program, fired)} == {1}
     looked = status(program)
     assert (looked["workers"], looked["dead_workers"]) == (0, 0), "they said goodbye"
     tidied = rows(program, "SELECT value FROM facts WHERE name = 'tidied'")
     assert tidied == [(datetime.now(UTC).date().isoformat(),)], "a tick forgets what is old, as every pass does"
+    assert rows(program, "SELECT count(*) FROM facts WHERE name = 'last_pass'") == [(1,)]
 
 
 def test_workers_need_postgresql(program: Program, tmp_path: Path) -> None:

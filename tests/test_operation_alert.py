@@ -6,11 +6,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from digest.sample import upstream
 from digest.schedule import Clock
 from digest.store import schema
 from tests.incoming_mail import bounce
+from tests.monitors import monitor
 from tests.program import Program, at, entries, mail, part
 from tests.smtp_servers import Sink, sink
 
@@ -62,7 +61,7 @@ def test_a_quiet_day_tells_the_operator_nothing(program: Program, relay: Sink) -
 def test_a_pass_ends_in_one_line(program: Program, relay: Sink) -> None:
     relay.answers["bo@example.org"] = "451 4.7.1 greylisted"
     assert re.fullmatch(
-        r"huggingface: \d+ in, \d+ new, 0 merged; 3 planned with \d+ papers; 1 deferred, 2 sent; "
+        r"huggingface: \d+ in, \d+ new, 0 merged; 3 planned with \d+ papers \(\d+ matched\); 1 deferred, 2 sent; "
         r"next due 2026-02-04 06:00 UTC",
         program.run("2026-02-03T06:00Z").line(),
     )
@@ -314,24 +313,3 @@ def test_whatever_a_monitor_answers_in_the_two_hundreds_is_good(
 def test_a_monitor_that_is_down_hinders_nothing(program: Program, relay: Sink) -> None:
     program.set(ping_url="http://127.0.0.1:1/ping")
     assert not program.run("2026-02-03T06:00Z").failed
-
-
-@contextmanager
-def monitor(status: int = 200) -> Iterator[tuple[str, list[str]]]:
-    heard: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.path)
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", heard
-        server.shutdown()
-        thread.join()

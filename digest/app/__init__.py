@@ -35,7 +35,7 @@ from digest.app.changing import (
     upgrade,
 )
 from digest.app.looking import Preview, digests, outbox, picked, preview, status, why
-from digest.app.passes import Crew, afterwards, alert, run_for, run_once, tell, trouble_of
+from digest.app.passes import Crew, afterwards, alert, run_for, run_once, sign_of_life, tell, trouble_of
 from digest.ranking import Explanation
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "semantic",
     "set_state",
     "settle",
+    "sign_of_life",
     "site",
     "status",
     "store",

@@ -82,8 +82,7 @@ def run_for(
             report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
             if not parts.stop.is_set():
                 afterwards(parts, report)
-    if settings.ping_url and not report.failed:
-        _ping(settings.ping_url, settings.contact)
+    sign_of_life(settings, report)
     return report
 
 
@@ -121,10 +120,12 @@ def tell(settings: Settings, cause: str, text: str) -> bool:
     return pipeline.tell(settings.operator, writing, connect(settings), sign, {cause: text}, system_clock())
 
 
-def _ping(url: str, contact: str) -> None:
-    """Show a sign of life; that it was not seen concerns only whoever watches."""
+def sign_of_life(settings: Settings, report: Report) -> None:
+    """Ask for the operator's `ping_url` after a pass without a failure; that it fails concerns only whoever watches."""
+    if not settings.ping_url or report.failed:
+        return
     try:
-        with Client(contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
-            client.get(url, traffic=Traffic(), understood=range(200, 300), remembered=False)
+        with Client(settings.contact, limits=Limits(connect=5, read=5, total=10, retries=0)) as client:
+            client.get(settings.ping_url, traffic=Traffic(), understood=range(200, 300), remembered=False)
     except SourceError as error:
         log.warning("ping failed", reason=str(error))

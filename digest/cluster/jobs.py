@@ -98,6 +98,7 @@ def engine(settings: Settings, conninfo: str, parts: Callable[[], Parts]) -> App
             fill_lanes()
         pipeline.remember(parts(), report)
         program.afterwards(parts(), report)
+        program.sign_of_life(settings, report)
         if not report.idle:
             log.info("tick", summary=report.line(), due=due, shares=shares)
 

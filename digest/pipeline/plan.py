@@ -48,6 +48,8 @@ class Planned:
     waiting: int = 0
     """Overdue, merged into their next regular issue."""
     failed: int = 0
+    matched: int = 0
+    """Papers that were worth their reader's minute, of all readers together."""
     shown: int = 0
     """Papers in all digests together."""
 
@@ -186,13 +188,15 @@ def _digests(
         selections = reading.select([person for person, _ in group], window)
         chosen = [(p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
         quiet = reading.quiet([(p, issue) for p, issue, s in chosen if not picks_for(p.profile, s)])
-        return [_digest(reading, p, issue, s, quiet.get(p.id)) for p, issue, s in chosen]
+        digests = [_digest(reading, p, issue, s, quiet.get(p.id)) for p, issue, s in chosen]
     except Exception:
         if len(group) == 1:
             report.failed += 1
             log.exception("choosing failed", subscriber=group[0][0].token)
             return []
         return [digest for one in group for digest in _digests(reading, window, [one], report)]
+    report.matched += sum(selection.matched for selection in selections)
+    return digests
 
 
 def _digest(reading: Reading, person: Subscriber, issue: date, selection: Selection, quiet: date | None) -> Digest:

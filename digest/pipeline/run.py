@@ -94,7 +94,7 @@ class Report:
         names = {DeliveryState.PLANNED: "not tried"}  # what was planned is counted before
         counts = [f"{states[state]} {names.get(state, state.value)}" for state in DeliveryState if states[state]]
         planned = f"{self.planned.issues} planned" + (
-            f" with {self.planned.shown} papers" if self.planned.issues else ""
+            f" with {self.planned.shown} papers ({self.planned.matched} matched)" if self.planned.issues else ""
         )
         planned += f", {self.planned.empty} empty" if self.planned.empty else ""
         planned += f", {self.planned.failed} could not be chosen" if self.planned.failed else ""
@@ -140,7 +140,6 @@ def run(
         crew: other processes that choose and send, instead of this one.
     """
     report = Report(parts.clock())
-    report.missed = _missed(parts, report.started_at)
     refresh(parts, roster, report)
     if crew is not None:
         parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
@@ -163,6 +162,7 @@ def remember(parts: Parts, report: Report) -> None:
 
 def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
     """What comes before choosing: the world's clocks, the operator's word, pauses that are over, and new papers."""
+    report.missed = _missed(parts, report.started_at)
     reckon_anew(parts)
     report.sync = synchronise(parts, roster)
     parts.store.subscribers.resume_paused(report.started_at)
