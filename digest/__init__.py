@@ -13,7 +13,8 @@ up, preferences, leaving, a reader's rights. `app` builds the real things from s
 know: `cli` (the terminal), `schedule` (the clock), `cluster` (many machines), `web` (the pages), `inbound` (incoming
 mail), `doctor` (what would go wrong tomorrow), `inbox`, `demo` and `watching` (see it work here).
 At the bottom lie values that import nothing above them: `models`, `errors`, `settings`, `due`, which knows when an
-issue is due at the reader's place, and `zones`, which knows by whose rules.
+issue is due at the reader's place, and `zones`, which knows by whose rules; beside them `strands` (many connections in
+one thread) and `forks` (where processes come from).
 
 import-linter holds the house to this plan; see `pyproject.toml`.
 """
