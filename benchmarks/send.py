@@ -1,6 +1,6 @@
 """From due to accepted: what sending everybody's digest costs, beside the fastest and the plainest way to send mail.
 
-    .venv/bin/python benchmarks/send.py [--readers 3000] [--json]
+    .venv/bin/python benchmarks/send.py [--readers 20000] [--json]
 
 N readers, each with topics of their own, so that each gets other papers of the sample day: 12 on average. The sources
 were read and the words learned before. Then everybody is due: `digest run` as a process, start-up included, chooses,
@@ -246,7 +246,7 @@ def compare(cases: Sequence[tuple[str, int]], readers: int) -> dict[str, Any]:
 def main() -> None:
     """Print the figures."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--readers", type=int, default=3000)
+    arguments.add_argument("--readers", type=int, default=20_000)
     arguments.add_argument("--json", action="store_true", help="2 processes on PostgreSQL; JSON as the last line")
     given = arguments.parse_args()
     both = [("sqlite", 1), ("sqlite", 2), ("postgresql", 1), ("postgresql", 2)]

@@ -70,10 +70,11 @@ def process(
 
 @contextmanager
 def a_program(server: PostgreSQL, relay: Sink, readers: int, home: Path) -> Iterator[Program]:
-    """The sample day, and readers whose hour was midnight: everybody is due whenever this runs."""
-    with upstream.serve(datetime.now(UTC).date()) as base, server.fresh() as url:
+    """The sample day, and readers whose hour was midnight: everybody is due whenever this runs, and not tomorrow."""
+    today = datetime.now(UTC).date()
+    with upstream.serve(today) as base, server.fresh() as url:
         made = Program(home)
-        made.roster(entries(*addresses(readers), at='"00:00"', zone="UTC"))
+        made.roster(entries(*addresses(readers), at='"00:00"', zone="UTC", days=f"[{today:%a}]".lower()))
         made.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base, smtp_url=relay.url, web_port=0)
         made.set(database_url=url, smtp_connections=CONNECTIONS)
         yield made
