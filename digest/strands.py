@@ -2,7 +2,7 @@
 
 A *strand* is a function that runs until it has to wait: for a socket, or for something that another thread will say.
 Then the next one goes on. Threads would do the same, but two that compute only take turns, and what they share needs
-locks: with sixteen of them a process switched six times as often, and sent 4 % fewer mails. greenlet does the switching.
+locks: with sixteen of them a process switched six times as often, and sent 4 % less mail. greenlet does the switching.
 
 The functions here may also be called where no strand runs; then they just wait.
 """
