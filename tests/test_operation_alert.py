@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from digest.models import Message
 from digest.pipeline.incoming import returned
 from digest.sample import upstream
 from digest.schedule import Clock
-from digest.store import schema
+from digest.store import Learned, schema
 from tests.incoming_mail import bounce
 from tests.monitors import monitor
 from tests.program import Program, at, entries, mail, part
@@ -185,8 +185,9 @@ def test_people_who_cannot_be_chosen_for_are_told_and_the_others_get_theirs(prog
 def test_a_pass_that_crashes_is_told_and_the_daemon_goes_on(program: Program, relay: Sink) -> None:
     clock = Clock(program.settings)
     clock.tick()
-    with app.store(program.settings).database.writing() as connection:
-        connection.execute(schema.statistics.update().values(data=b"not a zip file"))
+    store = app.store(program.settings)
+    store.runs.keep_statistics(Learned(datetime.now(UTC), 10_000, b"not a zip file"))
+    with store.database.writing() as connection:
         connection.execute(schema.subscribers.update().values(next_due_at=at("2026-02-04T06:00Z"), last_issue=None))
     clock.tick()
     clock.tick()
