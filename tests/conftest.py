@@ -21,6 +21,7 @@ import structlog
 from digest.store import Store, open_store
 from tests import networks
 from tests.make import token_of
+from tests.smtp_servers import Sink, sink
 
 if TYPE_CHECKING:  # needs psycopg, which only the tests marked `pg` have
     from tests.databases import PostgreSQL
@@ -91,26 +92,35 @@ def postgres() -> Iterator[PostgreSQL]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)]
+
+
+@pytest.fixture(params=BOTH)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty, migrated database: once an SQLite file, once PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'digest.sqlite'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgres")
-    with server.fresh() as url:
-        yield url
+    yield from _database(request, tmp_path / "digest.sqlite", "template")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+@pytest.fixture(params=BOTH)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database in which nothing was made yet."""
+    yield from _database(request, tmp_path / "new" / "digest.sqlite", "template0")
+
+
+def _database(request: pytest.FixtureRequest, file: Path, template: str) -> Iterator[str]:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'new' / 'digest.sqlite'}"
+        yield f"sqlite:///{file}"
         return
     server: PostgreSQL = request.getfixturevalue("postgres")
-    with server.fresh("template0") as url:
+    with server.fresh(template) as url:
         yield url
+
+
+@pytest.fixture
+def relay() -> Iterator[Sink]:
+    """A mail server that keeps what it gets."""
+    with sink() as kept:
+        yield kept
 
 
 @pytest.fixture

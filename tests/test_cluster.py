@@ -25,17 +25,11 @@ from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
 from tests.databases import PostgreSQL, postgresql
 from tests.monitors import monitor
 from tests.program import Program, mail
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 pytestmark = pytest.mark.pg
 
 READERS = 300
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

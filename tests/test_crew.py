@@ -18,17 +18,11 @@ import pytest
 
 from digest.sample import upstream
 from tests.program import Program, entries
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 ROOT = Path(__file__).parents[1]
 READERS = 150
 SEVEN = "2026-02-04T06:00Z"
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

@@ -26,16 +26,10 @@ from digest.store import Learned, schema
 from tests.incoming_mail import bounce
 from tests.monitors import monitor
 from tests.program import Program, at, entries, mail, part
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 DAY = date(2026, 2, 4)
 OPERATOR = "op@example.net"
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

@@ -15,15 +15,9 @@ import pytest
 from digest import app
 from digest.sample import upstream
 from tests.program import Program, entries, mail, part
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 MONDAY = "sqlite:///backup/monday.sqlite"
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

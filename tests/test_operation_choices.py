@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,17 +17,11 @@ from digest.models import WhenQuiet
 from digest.sample import upstream
 from digest.store.roster import parse
 from tests.program import Program, entries, mail, part
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 DAY = date(2026, 2, 4)
 OWLS = '["the hearing of barn owls"]'
 """Nothing of the sample day is about them."""
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

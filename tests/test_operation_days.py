@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,17 +17,11 @@ from digest.sources.arxiv import Arxiv
 from digest.sources.huggingface import HuggingFace
 from digest.store import Asked, SourceRecord, schema
 from tests.program import Program, at, entries, mail, part
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 DAY = date(2026, 2, 4)
 ADA = entries("ada@example.org", zone="Europe/Berlin")
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

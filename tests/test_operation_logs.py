@@ -16,13 +16,7 @@ from digest.cli.common import without_addresses
 from digest.models import SubscriberState
 from digest.sample import upstream
 from tests.program import Program, at, entries
-from tests.smtp_servers import Sink, sink
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
+from tests.smtp_servers import Sink
 
 
 @pytest.fixture

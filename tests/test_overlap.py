@@ -7,40 +7,23 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 from digest.sample import upstream
 from tests.program import Program, entries
 from tests.smtp_servers import sink
 
-if TYPE_CHECKING:
-    from tests.databases import PostgreSQL
-
 READERS = 60
 PROCESSES = 3
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/digest.sqlite"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgres")
-    with server.fresh() as url:
-        yield url
-
-
-def test_three_at_once_send_each_digest_once(tmp_path: Path, database: str) -> None:
+def test_three_at_once_send_each_digest_once(tmp_path: Path, database_url: str) -> None:
     program = Program(tmp_path)
     people = [f"reader{n}@example.org" for n in range(READERS)]
     program.roster(entries(*people))
     with upstream.serve(date(2026, 2, 4)) as base, sink() as relay:
-        program.set(database_url=database, smtp_url=relay.url, smtp_connections=3)
+        program.set(database_url=database_url, smtp_url=relay.url, smtp_connections=3)
         program.set(huggingface_url=base, arxiv_feed_url=base, arxiv_api_url=base)
         program.run("2026-02-04T05:00Z")  # reads the roster and the sources; nobody is due
         command = [sys.executable, "-m", "digest", "run", "--at", "2026-02-04T08:00Z", "--json"]

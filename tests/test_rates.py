@@ -24,7 +24,7 @@ from digest.settings import load
 from digest.store import Pace, Store, open_store
 from tests.make import token_of
 from tests.program import Program, entries
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 MIDNIGHT = datetime(2026, 2, 4, tzinfo=UTC).timestamp()
 
@@ -172,12 +172,6 @@ def test_rates_are_read_from_variables_and_from_toml(tmp_path: Path) -> None:
 
 
 # -- the whole program
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

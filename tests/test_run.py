@@ -19,17 +19,11 @@ from digest.models import DeliveryState
 from digest.sample import upstream
 from digest.store import Beginning
 from tests.program import ROSTER, Program, at, entries, mail, part
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 DAY = date(2026, 2, 4)
 SEVEN = "2026-02-04T06:00Z"
 """Seven o'clock in Berlin."""
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from digest.sample import upstream
 from digest.schedule import Clock
 from digest.store import Hold, hold
 from tests.program import Program
-from tests.smtp_servers import Sink, sink
+from tests.smtp_servers import Sink
 
 READERS = 40
 
@@ -31,12 +31,6 @@ def people(count: int) -> str:
     """So many readers whose hour has gone by today, wherever the test runs."""
     rows = "".join(f"  - {{email: reader{n}@example.org}}\n" for n in range(count))
     return f'defaults: {{zone: UTC, at: "00:00"}}\nsubscribers:\n{rows}'
-
-
-@pytest.fixture
-def relay() -> Iterator[Sink]:
-    with sink() as kept:
-        yield kept
 
 
 @pytest.fixture
