@@ -39,7 +39,6 @@ YOUNG = 20_000
 the usual 700, a fifth of choosing is looking."""
 QUEUE = 120.0
 """Seconds that the queue for an upstream may be long. Whoever stands behind that came from a clock that was ahead."""
-
 PATIENCE = 40
 """Texts that a page has time to embed: what one reader typed and likes, not the papers of a day."""
 

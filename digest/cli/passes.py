@@ -37,7 +37,7 @@ def run(ctx: click.Context, *, at: datetime | None, dry_run: bool, processes: in
 
     settings = load()
     if processes > 1:
-        warm_up()
+        warm_up()  # before our own imports, which take as long
     from digest import app
     from digest.crew import crew
 

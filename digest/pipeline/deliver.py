@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -103,7 +102,7 @@ class _Run:
         self._parts, self._ledger, self._report = parts, ledger, report
         self._log = log.bind()  # once: it is asked for each message
         self._supply = self._ready()
-        self._stop = threading.Event()
+        self._stop = False
         self._trouble = 0
         """Lost connections and refusals on our account since the last message that went out."""
         self._open = parts.settings.smtp_connections
@@ -112,7 +111,7 @@ class _Run:
 
     @property
     def _stopping(self) -> bool:
-        return self._stop.is_set() or self._parts.stop.is_set()
+        return self._stop or self._parts.stop.is_set()
 
     def work(self) -> None:
         """One connection's share."""
@@ -127,7 +126,7 @@ class _Run:
                     transport = transport or self._parts.transports()
                     self._finish(self._hand_over(transport, ready, line.upcoming))
         except BaseException:
-            self._stop.set()
+            self._stop = True
             raise
         finally:
             if transport:
@@ -254,7 +253,7 @@ class _Run:
     def _stop_run(self, why: str) -> None:
         """No reader is to blame; what waits goes out when this is mended."""
         self._report.stopped = self._report.stopped or why
-        self._stop.set()
+        self._stop = True
 
 
 def _later(now: datetime, claim: Claim, retry_after: float | None) -> datetime:

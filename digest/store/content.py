@@ -8,7 +8,7 @@ writer of mails keeps as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -75,6 +75,13 @@ class Memory(Generic[K, V]):
             self[key] = found
         return found
 
+    def keep(self, key: K, make: Callable[[], V]) -> V:
+        """What is known of *key*; made now for what was not met lately."""
+        found = self.get(key)
+        if found is None:
+            self[key] = found = make()
+        return found
+
     def __setitem__(self, key: K, value: V) -> None:
         if len(self._new) >= self._most:
             self._old, self._new = self._new, {}
@@ -110,13 +117,9 @@ class Contents:
     def write(self, digest: Digest) -> bytes:
         """The lines of *digest*."""
         day = Day(digest.considered, digest.sources, digest.since)
-        line = self._day_lines.get(day)
-        if line is None:
-            self._day_lines[day] = line = _days.dump_json(day)
-        return b"\n".join([codec.profiles.dump_json(_bare(digest.subscriber.profile)), line, *self._lines(digest)])
-
-    def _lines(self, digest: Digest) -> Iterator[bytes]:
-        return map(self._pick_lines, digest.picks)
+        profile = codec.profiles.dump_json(_bare(digest.subscriber.profile))
+        of_day = self._day_lines.keep(day, lambda: _days.dump_json(day))
+        return b"\n".join([profile, of_day, *map(self._pick_lines, digest.picks)])
 
     def _pick_line(self, pick: Pick) -> bytes:
         edition = self.edition(pick.paper)
@@ -145,10 +148,7 @@ class Contents:
         ]
 
     def _day(self, line: bytes) -> Day:
-        day = self._days.get(line)
-        if day is None:
-            self._days[line] = day = _days.load_json(line)
-        return day
+        return self._days.keep(line, lambda: _days.load_json(line))
 
 
 def _bare(profile: Profile) -> Profile:

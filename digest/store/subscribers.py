@@ -192,8 +192,9 @@ class Subscribers:
 
     def postpone(self, due: Mapping[int, datetime]) -> None:
         """Set when the next issue is due, without an issue now; not of those who left meanwhile."""
-        with self._database.writing() as connection:
-            advance(connection, due, {})
+        if due:
+            with self._database.writing() as connection:
+                advance(connection, due, {})
 
     def everyone(self, block: int = 1000) -> Iterator[Subscriber]:
         """All of them in the order of their ids, read in blocks."""
