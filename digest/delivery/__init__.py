@@ -19,6 +19,7 @@ from functools import partial
 from typing import Protocol
 
 from digest.delivery.mailbox import Mailbox
+from digest.delivery.outgoing import Outgoing
 from digest.delivery.relay import Relay, hello_name
 from digest.delivery.session import verifying_context
 from digest.delivery.smtp import SmtpTransport
@@ -47,6 +48,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """End the connection, if there is one."""
+
+
+prepare = Outgoing.prepare
+"""Does ahead what `send` does first, for many messages one after the other."""
 
 
 def connect(settings: Settings) -> Callable[[], Transport]:

@@ -25,26 +25,24 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message in the form of the wire."""
+class Outgoing(Message):
+    """A message in the form of the wire, its addresses with domains as A-labels."""
 
-    message: Message
-    sender: str
-    recipient: str
-    """Addresses with their domains as A-labels."""
-    size: int
-    seven_bit: bool
     body: bytes
     """Dot-stuffed and ended by the lone dot."""
+    seven_bit: bool
+    original: Message
 
     @classmethod
     def prepare(cls, message: Message) -> Outgoing:
-        """Check *message* and put it into form.
+        """Check *message* and put it into form, unless it is already.
 
         Raises:
             Refused: a recipient or a line that SMTP cannot carry.
             SenderAtFault: a sender that it cannot carry.
         """
+        if isinstance(message, Outgoing):
+            return message
         data, ends = crlf(message.data)
         if longest_line(ends) > LONGEST_LINE:
             raise Refused(f"a line of the message is longer than {LONGEST_LINE} bytes", enhanced="5.6.0")
@@ -56,7 +54,11 @@ class Outgoing:
             recipient = ascii_domain(message.recipient)
         except ValueError as error:
             raise Refused(f"recipient: {error}", enhanced="5.1.3", address_is_dead=True) from error
-        return cls(message, sender, recipient, len(data), data.isascii(), stuff(data, ends))
+        return cls(sender, recipient, data, stuff(data, ends), data.isascii(), message)
+
+    def speaks_of(self, message: Message) -> bool:
+        """Whether *message* is this one, in whatever form."""
+        return message is self or message is self.original
 
     def commands(self, offered: dict[str, str]) -> list[tuple[Phase, bytes]]:
         """MAIL, RCPT and DATA for a server that *offered* these extensions (lower case -> parameters).
@@ -67,9 +69,9 @@ class Outgoing:
         options = ""
         if "size" in offered:
             limit = offered["size"]
-            if limit.isdecimal() and 0 < int(limit) < self.size:
-                raise Refused(f"the message has {self.size} bytes, the server takes {limit}", enhanced="5.3.4")
-            options += f" SIZE={self.size}"
+            if limit.isdecimal() and 0 < int(limit) < len(self.data):
+                raise Refused(f"the message has {len(self.data)} bytes, the server takes {limit}", enhanced="5.3.4")
+            options += f" SIZE={len(self.data)}"
         if not self.seven_bit:
             if "8bitmime" not in offered:
                 raise Refused("the message is 8-bit, the server takes 7-bit only", enhanced="5.6.3")

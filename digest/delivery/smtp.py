@@ -62,7 +62,7 @@ class SmtpTransport:
             Deferred, Refused, SenderAtFault: nothing was delivered.
             Ambiguous: the body and its final dot went out and no answer came.
         """
-        if self._announced and self._announced.message is not message:
+        if self._announced and not self._announced.speaks_of(message):
             self._drop()  # after 354, only hanging up leads to another message
         outgoing = self._announced or Outgoing.prepare(message)
         reused = self._session is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 import structlog
 
-from digest.delivery import Transport
+from digest.delivery import Transport, prepare
 from digest.delivery.bounces import Bounce, BounceKind
 from digest.delivery.replies import retry_delay
 from digest.errors import Ambiguous, Deferred, DeliveryError, Refused, SenderAtFault, SettingsError
@@ -25,6 +26,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 """Deliveries claimed at once, for all connections together."""
+
+AT_ONCE = 16
+"""Digests that are written one right after the other: twice as fast as each between other work, which takes code and
+data from the processor's caches."""
 
 BODY_LEASE = timedelta(minutes=30)
 """For a body on its way and the answer to it: RFC 5321, 4.5.3.2 allows 3 minutes a block and 10 for the answer."""
@@ -51,11 +56,12 @@ class Delivered:
         return Delivered(self.states + other.states, self.stopped or other.stopped)
 
 
-def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
+def deliver(parts: Parts, more: Iterable[Sequence[Claim]] = (), *, alone: bool = False) -> Delivered:
     """Send what is ready, over `smtp_connections` connections at once.
 
     Args:
         parts: the rooms' things.
+        more: claims, asked for whenever nothing else is ready.
         alone: a lock proves that nobody else delivers from this store, so that what a dead process left is taken over
             at once.
     """
@@ -64,7 +70,7 @@ def deliver(parts: Parts, *, alone: bool = False) -> Delivered:
     parts.progress("sending", 0, None)
     strands = Strands()
     with Ledger(parts.store, parts.owner, strands) as ledger:
-        strands.run([_Run(parts, ledger, report).work] * parts.settings.smtp_connections)
+        strands.run([_Run(parts, more, ledger, report).work] * parts.settings.smtp_connections)
     return report
 
 
@@ -75,6 +81,7 @@ class _Ready:
     claim: Claim
     message: Message
     message_id: str
+    sha256: str = ""
 
 
 class _Line:
@@ -98,8 +105,8 @@ class _Line:
 class _Run:
     """One pass over the outbox, shared by its connections."""
 
-    def __init__(self, parts: Parts, ledger: Ledger, report: Delivered) -> None:
-        self._parts, self._ledger, self._report = parts, ledger, report
+    def __init__(self, parts: Parts, more: Iterable[Sequence[Claim]], ledger: Ledger, report: Delivered) -> None:
+        self._parts, self._more, self._ledger, self._report = parts, iter(more), ledger, report
         self._log = log.bind()  # once: it is asked for each message
         self._supply = self._ready()
         self._stop = False
@@ -138,16 +145,22 @@ class _Run:
 
     def _ready(self) -> Iterator[_Ready]:
         """What is to be sent, written; whatever cannot be sent is settled on the way."""
-        while not self._stopping:
-            claims = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
-            if not claims:
-                return
-            for claim in claims:
-                found = self._held_back(claim) or self._written(claim)
+        claims = self._claims()
+        while some := list(islice(claims, AT_ONCE)):
+            written = [self._held_back(claim) or self._written(claim) for claim in some]
+            for found in [self._prepared(each) if isinstance(each, _Ready) else each for each in written]:
                 if isinstance(found, _Ready):
                     yield found
                 else:
                     self._finish(found)
+
+    def _claims(self) -> Iterator[Claim]:
+        while not self._stopping:
+            waiting = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
+            claims: Sequence[Claim] | None = waiting or next(self._more, None)
+            if claims is None:
+                return
+            yield from claims
 
     def _held_back(self, claim: Claim) -> Outcome | None:
         now = self._parts.clock()
@@ -183,6 +196,14 @@ class _Run:
             return Outcome(claim.id, DeliveryState.FAILED, self._parts.clock(), f"composing failed: {error!r}")
         return _Ready(claim, self._signed(written.message, claim), written.message_id)
 
+    def _prepared(self, ready: _Ready) -> _Ready | Outcome:
+        """All that need not wait until its turn comes."""
+        try:
+            message = prepare(ready.message)
+        except DeliveryError as error:
+            return self._not_sent(ready.claim, error)
+        return replace(ready, message=message, sha256=hashlib.sha256(message.data).hexdigest())
+
     def _hand_over(self, transport: Transport, ready: _Ready, upcoming: Callable[[], Message | None]) -> Outcome:
         """Every ending is an outcome."""
         claim = ready.claim
@@ -201,10 +222,10 @@ class _Run:
         return replace(message, data=sign(message.data, claim.digest.planned_at)) if sign else message
 
     def _beginning(self, ready: _Ready) -> Beginning:
-        claim, sha256 = ready.claim, hashlib.sha256(ready.message.data).hexdigest()
-        if claim.sha256 and claim.sha256 != sha256:
+        claim = ready.claim
+        if claim.sha256 and claim.sha256 != ready.sha256:
             log.warning("a retry differs from the first attempt; were templates changed?", delivery=claim.id)
-        return Beginning(claim.id, sha256, ready.message_id, self._parts.clock() + BODY_LEASE)
+        return Beginning(claim.id, ready.sha256, ready.message_id, self._parts.clock() + BODY_LEASE)
 
     def _not_sent(self, claim: Claim, error: DeliveryError) -> Outcome:
         now = self._parts.clock()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -14,7 +15,7 @@ from digest.models import Digest, Pick, Profile, SourceStatus, Subscriber, WhenQ
 from digest.pipeline import meaning
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
-from digest.store import EVERYBODY, Learned, Opinions, Share
+from digest.store import EVERYBODY, LEASE, Claim, Learned, Lease, Opinions, Share
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,12 @@ BACKGROUND = 20_000
 STALE = timedelta(days=7)
 GROWN = 1.2
 """Statistics are learned again after a week, or when there are so many times more papers."""
+
+
+T = TypeVar("T")
+Digests = Sequence[Digest]
+Due = Mapping[int, datetime]
+"""Subscriber id -> when the next issue is due."""
 
 
 @dataclass(slots=True)
@@ -130,14 +137,35 @@ def read_day(parts: Parts) -> Reading:
 
 def plan(parts: Parts, share: Share = EVERYBODY) -> Planned:
     """Plan an issue for everybody of *share* who is due; safe to repeat, and to run in many processes."""
-    now, report = parts.clock(), Planned()
+    report = Planned()
+    keep = parts.store.deliveries.plan
+    for _ in _blocks(parts, share, keep, report):
+        parts.progress("choosing papers", report.issues + report.empty, None)
+    return report
+
+
+def plan_and_claim(parts: Parts, share: Share, report: Planned) -> Iterator[list[Claim]]:
+    """The same for a process that sends what it has chosen, block by block, and counts in *report*.
+
+    Yields:
+        What is to be mailed of each block, claimed.
+    """
+
+    def keep(digests: Digests, due: Due) -> list[Claim]:
+        lease = Lease(parts.owner, parts.clock() + LEASE)
+        return parts.store.deliveries.plan_claimed(digests, due, lease)
+
+    return _blocks(parts, share, keep, report)
+
+
+def _blocks(parts: Parts, share: Share, keep: Callable[[Digests, Due], T], report: Planned) -> Iterator[T]:
+    """Yields what *keep* returns for each block."""
+    now = parts.clock()
     reading: Reading | None = None
     parts.store.suppressions.stop_due(now)
     while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK, share)):
         reading = reading or read_day(parts)
-        _plan_block(reading, people, report)
-        parts.progress("choosing papers", report.issues + report.empty, None)
-    return report
+        yield _plan_block(reading, people, keep, report)
 
 
 def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:
@@ -162,7 +190,9 @@ def window_of(person: Subscriber, now: datetime) -> timedelta:
     return next((step for step in steps if gap <= step), LONGEST_WINDOW)
 
 
-def _plan_block(reading: Reading, people: Sequence[Subscriber], report: Planned) -> None:
+def _plan_block(
+    reading: Reading, people: Sequence[Subscriber], keep: Callable[[Digests, Due], T], report: Planned
+) -> T:
     due: dict[int, datetime] = {}
     groups: dict[timedelta, list[tuple[Subscriber, date]]] = {}
     for person in people:
@@ -173,11 +203,12 @@ def _plan_block(reading: Reading, people: Sequence[Subscriber], report: Planned)
         else:
             groups.setdefault(window_of(person, reading.now), []).append((person, decision.issue))
     digests = [digest for window, group in groups.items() for digest in _digests(reading, window, group, report)]
-    reading.parts.store.deliveries.plan(digests, due)
+    kept = keep(digests, due)
     mailed = sum(digest.worth_mailing for digest in digests)
     report.issues += mailed
     report.empty += len(digests) - mailed
     report.shown += sum(len(digest.picks) for digest in digests)
+    return kept
 
 
 def _digests(

@@ -16,7 +16,7 @@ from digest.models import DeliveryState, Profile, Subscriber
 from digest.pipeline import meaning
 from digest.pipeline.deliver import Delivered, deliver
 from digest.pipeline.parts import Parts
-from digest.pipeline.plan import WINDOW, Planned, plan
+from digest.pipeline.plan import WINDOW, Planned, plan, plan_and_claim
 from digest.pipeline.pull import REFRESH, Pulled, is_stale, pull
 from digest.store import EVERYBODY, Run, Share, Sync
 
@@ -141,14 +141,14 @@ def run(
     """
     report = Report(parts.clock())
     refresh(parts, roster, report)
-    if crew is not None:
+    if not send:
+        report.planned = plan(parts)
+    elif crew is not None:
         parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
         for worked in crew():
             report.add(worked)
     else:
-        report.planned = plan(parts)
-        if send:
-            report.delivered = deliver(parts, alone=alone)
+        report.add(work(parts, alone=alone))
     remember(parts, report)
     return report
 
@@ -171,9 +171,16 @@ def refresh(parts: Parts, roster: Roster | None, report: Report) -> None:
         meaning.prepare(parts, report.started_at - WINDOW)
 
 
-def work(parts: Parts, share: Share = EVERYBODY) -> Worked:
-    """One process's part: choose for its share of the readers, then send what waits, whoever chose it."""
-    return Worked(plan(parts, share), deliver(parts))
+def work(parts: Parts, share: Share = EVERYBODY, *, alone: bool = False) -> Worked:
+    """One process's part: send what waits, whoever chose it, and choose for its share of the readers, block by block.
+
+    See `run` for *alone*.
+    """
+    planned = Planned()
+    delivered = deliver(parts, plan_and_claim(parts, share, planned), alone=alone)
+    if delivered.stopped:  # it will go out when that is mended, and was chosen when it was due
+        planned += plan(parts, share)
+    return Worked(planned, delivered)
 
 
 def synchronise(parts: Parts, roster: Roster | None) -> Sync | None:

@@ -117,7 +117,7 @@ class Contents:
     def write(self, digest: Digest) -> bytes:
         """The lines of *digest*."""
         day = Day(digest.considered, digest.sources, digest.since)
-        profile = codec.profiles.dump_json(_bare(digest.subscriber.profile))
+        profile = codec.profiles.dump_json(bare(digest.subscriber.profile))
         of_day = self._day_lines.keep(day, lambda: _days.dump_json(day))
         return b"\n".join([profile, of_day, *map(self._pick_lines, digest.picks)])
 
@@ -151,7 +151,7 @@ class Contents:
         return self._days.keep(line, lambda: _days.load_json(line))
 
 
-def _bare(profile: Profile) -> Profile:
+def bare(profile: Profile) -> Profile:
     """Without the lists of papers, which may be long and decide nothing that is written."""
     interests = profile.interests
     if not (interests.liked or interests.disliked):

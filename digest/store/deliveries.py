@@ -25,18 +25,18 @@ from digest.store.content import Contents, Memory
 from digest.store.engine import Database, patient
 from digest.store.marks import SUPPRESSED, mark
 from digest.store.outbox import (
+    LEASE,
     LIFE,
     Beginning,
     Claim,
+    Lease,
     Outcome,
+    claim_of,
     delivery_of,
     digest_of,
     planned,
 )
 from digest.store.together import insert
-
-LEASE = timedelta(minutes=10)
-"""How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
 
 LOST = "lost by "
 """Before the owner of a claim that was taken away; the next claim overwrites it."""
@@ -78,14 +78,24 @@ class Deliveries:
         A digest that is not worth mailing is recorded as EMPTY. An issue that exists stays as it is. Rows are written
         in the order of their keys, so that two planners wait for each other and never in a circle.
         """
+        return len(self._plan(digests, due, None))
+
+    def plan_claimed(self, digests: Sequence[Digest], due: Mapping[int, datetime], lease: Lease) -> list[Claim]:
+        """The same for a planner that sends them itself: claims those that are new and to be mailed."""
+        new = self._plan(digests, due, lease)
+        return [claim_of(id_, digest) for id_, digest in new if digest.worth_mailing]
+
+    def _plan(
+        self, digests: Sequence[Digest], due: Mapping[int, datetime], lease: Lease | None
+    ) -> list[tuple[int, Digest]]:
+        """Ids and digests of the issues that are new."""
+        by_key = {(digest.subscriber.id, digest.issue): digest for digest in digests}
         with self._database.writing() as connection:
             numbers = self._freeze(connection, digests)
-            ordered = sorted(digests, key=lambda d: (d.subscriber.id, d.issue))
-            new = insert(
-                connection, schema.deliveries, [planned(digest, numbers, self._contents) for digest in ordered]
-            )
+            rows = [planned(by_key[key], numbers, self._contents, lease) for key in sorted(by_key)]
+            new = insert(connection, schema.deliveries, rows, ("id", "subscriber_id", "issue"))
             advance(connection, due, {digest.subscriber.id: digest.issue for digest in digests})
-        return new
+        return sorted((row.id, by_key[row.subscriber_id, row.issue]) for row in new)
 
     def _freeze(self, connection: sa.Connection, digests: Sequence[Digest]) -> dict[str, int]:
         """Keep the picked papers as they are now; returns paper id -> number."""

@@ -41,7 +41,13 @@ def mark(
     """Write all of them; returns the ids of those *beginnings* that may go on."""
     begun, finished = [_begun(beginning) for beginning in beginnings], [_finished(outcome) for outcome in outcomes]
     if connection.dialect.name == "postgresql":
-        marks = {"begun": as_json(begun), "finished": as_json(finished), "b_owner": owner}
+        marks = {
+            "begun": as_json(begun),
+            "finished": as_json(finished),
+            "beginning": [beginning.id for beginning in beginnings],
+            "ending": [outcome.id for outcome in outcomes],
+            "b_owner": owner,
+        }
         return set(connection.scalars(_TOGETHER, marks))
     if finished:
         connection.execute(_FINISH, parameters(finished, b_owner=owner))
@@ -104,7 +110,13 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _together(update: sa.Update, ids: str) -> sa.Update:
+    """*update*, whose rows PostgreSQL looks up by the parameter *ids*, whatever it thought of the table's size once."""
+    return update.where(_d.id == sa.any_(sa.bindparam(ids, type_=sa.ARRAY(sa.BigInteger))))
+
+
 _BEGIN, _FINISH = _begin(one_by_one(_BEGINNING)), _finish(one_by_one(_OUTCOME))
-_BEGAN = _begin(all_at_once("begun", _BEGINNING)).returning(_d.id).cte("began")
+_BEGAN = _together(_begin(all_at_once("begun", _BEGINNING)), "beginning").returning(_d.id).cte("began")
+_ENDED = _together(_finish(all_at_once("finished", _OUTCOME)), "ending").cte("ended")
 # both are done, for different rows, whatever is selected of them
-_TOGETHER = sa.select(_BEGAN.c.id).add_cte(_finish(all_at_once("finished", _OUTCOME)).cte("ended"))
+_TOGETHER = sa.select(_BEGAN.c.id).add_cte(_ENDED)

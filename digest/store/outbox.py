@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from digest.models import Delivery, DeliveryState, Digest, Origin, Subscriber, SubscriberState
 from digest.store import codec
-from digest.store.content import Content, Contents
+from digest.store.content import Content, Contents, bare
+
+LEASE = timedelta(minutes=10)
+"""How long a claim holds; many times what a batch takes. A body that has begun gets a longer one of its own."""
 
 LIFE = timedelta(hours=20)
 """A digest older than this is superseded, not sent late."""
@@ -55,19 +58,46 @@ class Beginning:
     """When somebody else may take it for lost: a lease for the body and the answer to it."""
 
 
-def planned(digest: Digest, numbers: Mapping[str, int], contents: Contents) -> dict[str, Any]:
-    """The row of a digest that was just chosen."""
-    state = DeliveryState.PLANNED if digest.worth_mailing else DeliveryState.EMPTY
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Whose a claim is, and until when."""
+
+    owner: str
+    until: datetime
+
+
+def planned(digest: Digest, numbers: Mapping[str, int], contents: Contents, lease: Lease | None) -> dict[str, Any]:
+    """The row of a digest that was just chosen; with *lease* it is claimed as well, if there is anything to mail."""
+    if digest.worth_mailing:
+        state, ready = (DeliveryState.CLAIMED, lease.until) if lease else (DeliveryState.PLANNED, digest.planned_at)
+    else:
+        state, ready, lease = DeliveryState.EMPTY, None, None
     return {
         "subscriber_id": digest.subscriber.id,
         "issue": digest.issue,
         "state": state.value,
         "planned_at": digest.planned_at,
         "expires_at": digest.planned_at + LIFE,
-        "ready_at": digest.planned_at if digest.worth_mailing else None,
+        "ready_at": ready,
+        "owner": lease.owner if lease else "",
+        "attempts": 1 if lease else 0,
         "papers": codec.pack([numbers[pick.paper.id] for pick in digest.picks]),
         "content": contents.write(digest),
     }
+
+
+def claim_of(id_: int, digest: Digest) -> Claim:
+    """The claim of a digest that was planned for its claimant: what `digest_of` would read is in memory still."""
+    person = digest.subscriber
+    return Claim(
+        id=id_,
+        digest=replace(digest, subscriber=replace(person, profile=bare(person.profile))),
+        allowed=person.state == SubscriberState.ACTIVE,
+        suppressed=False,
+        attempts=1,
+        resends=0,
+        sha256="",
+    )
 
 
 def digest_of(row: Any, content: Content, person: Any) -> Digest:

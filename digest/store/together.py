@@ -59,19 +59,27 @@ def _plain(value: Any) -> str:
     raise TypeError(f"no column holds {value!r}")
 
 
-def insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> int:
-    """Insert those of *rows* that are new, in their order; all have the same columns. Returns how many those are."""
+def insert(
+    connection: sa.Connection, table: sa.Table, rows: Rows, returned: Sequence[str] = ()
+) -> Sequence[sa.Row[Any]]:
+    """Insert those of *rows* that are new, in their order; all have the same columns.
+
+    Returns:
+        Columns *returned* of the new ones, in any order.
+    """
     if not rows:
-        return 0
-    counting = {"preserve_rowcount": True}
+        return []
+    columns = [table.c[name] for name in returned]
     if connection.dialect.name != "postgresql":
-        statement: sa.Insert = sqlite.insert(table).on_conflict_do_nothing()
-        return connection.execute(statement, rows, execution_options=counting).rowcount
-    kinds: Kinds = {name: table.c[name].type for name in rows[0]}
-    values = all_at_once(ROWS, kinds)
-    statement = postgresql.insert(table).from_select([*kinds], sa.select(*values.values())).on_conflict_do_nothing()
-    text = as_json(_packed(rows, kinds, connection.dialect))
-    return connection.execute(statement, {ROWS: text}, execution_options=counting).rowcount
+        statement: Any = sqlite.insert(table).on_conflict_do_nothing()
+        result = connection.execute(statement.returning(*columns) if columns else statement, rows)
+    else:
+        kinds: Kinds = {name: table.c[name].type for name in rows[0]}
+        chosen = sa.select(*all_at_once(ROWS, kinds).values())
+        statement = postgresql.insert(table).from_select([*kinds], chosen).on_conflict_do_nothing()
+        text = as_json(_packed(rows, kinds, connection.dialect))
+        result = connection.execute(statement.returning(*columns) if columns else statement, {ROWS: text})
+    return result.all() if columns else []
 
 
 def _packed(rows: Rows, kinds: Kinds, dialect: sa.Dialect) -> Rows:
