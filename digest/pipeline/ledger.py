@@ -25,7 +25,7 @@ LINGER = 0.02
 """Seconds that outcomes wait for a beginning. What a crash leaves unknown stays at most what the connections had in
 hand: each begins its next message in the same commit that ends the one before."""
 
-COMPANY = 0.005
+COMPANY = 0.02
 """Seconds that a beginning waits for those of other connections, until half of them are in."""
 
 _Waiting = tuple[Beginning, Answer[bool]]
