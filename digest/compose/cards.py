@@ -115,11 +115,6 @@ class Rendered:
     links: Blank = EMPTY
     """For the end of the text part; empty where there are none, as for a one-liner, which has its one link with it."""
 
-    def because(self, said: Said) -> Rendered:
-        """The same with its reason."""
-        parts = (self.html, said.html), (self.text, said.text), (self.links, said.text)
-        return Rendered(*[blank_.filled("reason", reason) for blank_, reason in parts])
-
 
 SLOTS = ("number", "reason", "feedback")
 
@@ -130,7 +125,21 @@ class Shown:
 
     place: Place
     card: Rendered
-    """With its reason; `number` and `feedback` are open."""
+    said: Said
+
+    def html(self, number: int, feedback: bytes) -> bytes:
+        """For one reader.
+
+        Args:
+            number: its place in the mail, from 0 on.
+            feedback: what the links of "more like this" begin with, encoded.
+        """
+        return self.card.html.fill({b"number": numeral(number), b"feedback": feedback, b"reason": self.said.html})
+
+    def text(self, number: int, feedback: bytes) -> tuple[bytes, bytes]:
+        """The same as text, and its links for the end of it."""
+        own = {b"number": numeral(number), b"feedback": feedback, b"reason": self.said.text}
+        return self.card.text.fill(own), self.card.links.fill(own)
 
 
 class Entry:
@@ -150,7 +159,7 @@ class Entry:
         if shown is None:
             card = Rendered() if form is Form.GONE else self._render(form)
             place = Place(self.pick.section, form, bool(card.links.pattern))
-            shown = self._shown[form] = Shown(place, card.because(self._said))
+            shown = self._shown[form] = Shown(place, card, self._said)
         return shown
 
 
@@ -255,8 +264,8 @@ def _said(reasons: tuple[Reason, ...], words: Words) -> Said:
 
 @lru_cache
 def numeral(number: int) -> bytes:
-    """What stands in the slot `number`."""
-    return quoted(f"{number}.".ljust(len(INDENT)))
+    """What stands in the slot `number`, counted from 0."""
+    return quoted(f"{number + 1}.".ljust(len(INDENT)))
 
 
 def _byline(paper: Paper, words: Words) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from digest.compose.cards import Entry, Form, Shown, numeral
+from digest.compose.cards import Entry, Form, Shown
 from digest.compose.frames import Common, Frames, Own
 from digest.compose.quoted import plain, size
 from digest.compose.text import wrap
@@ -56,35 +56,30 @@ class Page:
         return self._text(shown), html
 
     def _html(self, shown: Sequence[Shown]) -> bytes:
-        cards = {b"card%d" % i: each.card.html.fill(self._slots(i)) for i, each in enumerate(shown)}
+        cards = {b"card%d" % i: each.html(i, self.feedback) for i, each in enumerate(shown)}
         return self.frames.write("body.html", self._laid_out(shown), self.own, cards)
 
     def _text(self, shown: Sequence[Shown]) -> bytes:
         papers = {}
         for i, each in enumerate(shown):
-            slots = self._slots(i)
-            papers[b"card%d" % i] = each.card.text.fill(slots)
-            papers[b"links%d" % i] = each.card.links.fill(slots)
+            papers[b"card%d" % i], papers[b"links%d" % i] = each.text(i, self.feedback)
         own = {**self.own, "because": wrap(self.own["because"])}
         return self.frames.write("body.txt", self._laid_out(shown), own, papers)
 
     def _laid_out(self, shown: Sequence[Shown]) -> Common:
         return self.common._replace(layout=tuple([each.place for each in shown]))
 
-    def _slots(self, i: int) -> dict[bytes, bytes]:
-        return {b"number": numeral(i + 1), b"feedback": self.feedback}
-
     def _shrunk(self, shown: Sequence[Shown], excess: int) -> list[Shown]:
         """The same with *excess* bytes gone, or everything."""
         shown = [*shown]
-        sizes = [size(each.card.html.fill(self._slots(i))) for i, each in enumerate(shown)]
+        sizes = [size(each.html(i, self.feedback)) for i, each in enumerate(shown)]
         for form in (Form.SHORT, Form.LINE, Form.GONE):
             for i in reversed(range(len(shown))):
                 if excess <= 0:
                     return shown
                 if form > shown[i].place.form:
                     shown[i] = self.entries[i].show(form)
-                    smaller = size(shown[i].card.html.fill(self._slots(i)))
+                    smaller = size(shown[i].html(i, self.feedback))
                     excess -= sizes[i] - smaller
                     sizes[i] = smaller
         return shown

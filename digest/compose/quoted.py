@@ -56,11 +56,6 @@ class Blank:
         """The text with *contents*, encoded, in its slots; there may be more of them than slots."""
         return self.pattern % contents
 
-    def filled(self, name: str, content: bytes) -> Blank:
-        """The same with one slot less."""
-        pattern = self.pattern.replace(b"%%(%b)s" % name.encode(), content.replace(b"%", b"%%"))
-        return Blank(pattern, self.names - {name})
-
 
 EMPTY = Blank(b"", frozenset())
 
