@@ -27,6 +27,9 @@ from digest.models import Section
 KEPT = 1024
 """Frames in memory, about 10 KB each: a day's arrangements of sections, for subject, HTML and text."""
 
+RECENT = 256
+"""Encoded values of readers' own in memory."""
+
 Own = Mapping[str, Any]
 """The variables that are one reader's own; every reader has the same ones, some of them empty."""
 
@@ -79,8 +82,8 @@ class Frames:
         """
         filled = tuple(map(bool, own.values()))
         frame = self._shared(file, common, tuple(own), filled) or self._render(file, common, own)
-        escaped = escape if file.endswith(".html") else str
-        mine = {name.encode(): quoted(escaped(clean(str(own[name])))) for name in frame.names & own.keys()}
+        encoded = _as_html if file.endswith(".html") else _as_text
+        mine = {name.encode(): encoded(str(own[name])) for name in frame.names & own.keys()}
         return frame.fill({**papers, **mine})
 
     def _render_shared(
@@ -98,6 +101,18 @@ class Frames:
         rendered = self._templates.render(name, common.words, {"site": self._site, **_said(file, common), **own})
         papers = [f"{kind}{i}" for kind in ("card", "links") for i in range(len(common.layout))]
         return blank(tidy(rendered), name, {*papers, *own})
+
+
+def _as_text(value: str) -> bytes:
+    return _encoded(clean(value))
+
+
+def _as_html(value: str) -> bytes:
+    return _encoded(str(escape(clean(value))))
+
+
+_encoded = lru_cache(RECENT)(quoted)
+"""Much of what is a reader's own stands in both parts of the mail."""
 
 
 def _said(file: str, common: Common) -> dict[str, Any]:

@@ -47,24 +47,26 @@ class Page:
         shown = [
             entry.show(Form.LINE if entry.pick.section is Section.QUIETER else Form.FULL) for entry in self.entries
         ]
-        html = self._html(shown)
+        common = self._laid_out(shown)
+        html = self._html(shown, common)
         if len(html) > BUDGET and (excess := size(html) - BUDGET) > 0:
             shown = self._shrunk(shown, excess + _SLACK)
-            html = self._html(shown)
+            common = self._laid_out(shown)
+            html = self._html(shown, common)
             if size(html) > BUDGET:
                 raise SettingsError(f"mail/digest/body.html: takes over {BUDGET} bytes whatever is left out")
-        return self._text(shown), html
+        return self._text(shown, common), html
 
-    def _html(self, shown: Sequence[Shown]) -> bytes:
+    def _html(self, shown: Sequence[Shown], common: Common) -> bytes:
         cards = {b"card%d" % i: each.html(i, self.feedback) for i, each in enumerate(shown)}
-        return self.frames.write("body.html", self._laid_out(shown), self.own, cards)
+        return self.frames.write("body.html", common, self.own, cards)
 
-    def _text(self, shown: Sequence[Shown]) -> bytes:
+    def _text(self, shown: Sequence[Shown], common: Common) -> bytes:
         papers = {}
         for i, each in enumerate(shown):
             papers[b"card%d" % i], papers[b"links%d" % i] = each.text(i, self.feedback)
         own = {**self.own, "because": wrap(self.own["because"])}
-        return self.frames.write("body.txt", self._laid_out(shown), own, papers)
+        return self.frames.write("body.txt", common, own, papers)
 
     def _laid_out(self, shown: Sequence[Shown]) -> Common:
         return self.common._replace(layout=tuple([each.place for each in shown]))

@@ -176,7 +176,7 @@ class Writer:
             "unsubscribe": self._links.unsubscribe(token),
             "preferences": self._links.preferences(token, at),
             "confirm": self._links.confirm(token, at) if at else "",
-            "not_me": self._links.not_me(token),
+            "not_me": self._links.not_me(token) if at else "",
         }
 
     def _message_id(self, prefix: str, identity: Sequence[str]) -> str:
