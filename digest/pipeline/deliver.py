@@ -202,7 +202,7 @@ class _Run:
             message = prepare(ready.message)
         except DeliveryError as error:
             return self._not_sent(ready.claim, error)
-        return replace(ready, message=message, sha256=hashlib.sha256(message.data).hexdigest())
+        return _Ready(ready.claim, message, ready.message_id, hashlib.sha256(message.data).hexdigest())
 
     def _hand_over(self, transport: Transport, ready: _Ready, upcoming: Callable[[], Message | None]) -> Outcome:
         """Every ending is an outcome."""

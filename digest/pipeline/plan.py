@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 import structlog
@@ -195,8 +196,9 @@ def _plan_block(
 ) -> T:
     due: dict[int, datetime] = {}
     groups: dict[timedelta, list[tuple[Subscriber, date]]] = {}
+    decide_alike = cache(decide)  # for all who live by the same clock
     for person in people:
-        decision = decide(person.schedule, reading.now, person.next_due_at or reading.now, person.last_issue)
+        decision = decide_alike(person.schedule, reading.now, person.next_due_at or reading.now, person.last_issue)
         due[person.id] = decision.next_due_at
         if decision.issue is None:
             report.waiting += 1

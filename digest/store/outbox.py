@@ -89,9 +89,12 @@ def planned(digest: Digest, numbers: Mapping[str, int], contents: Contents, leas
 def claim_of(id_: int, digest: Digest) -> Claim:
     """The claim of a digest that was planned for its claimant: what `digest_of` would read is in memory still."""
     person = digest.subscriber
+    profile = bare(person.profile)
+    if profile is not person.profile:
+        digest = replace(digest, subscriber=replace(person, profile=profile))
     return Claim(
         id=id_,
-        digest=replace(digest, subscriber=replace(person, profile=bare(person.profile))),
+        digest=digest,
         allowed=person.state == SubscriberState.ACTIVE,
         suppressed=False,
         attempts=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import time
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,12 +59,17 @@ def profile_of(row: Mapping[str, Any]) -> Profile:
         email=row["email"],
         name=row["name"],
         interests=codec.interests.load(row["interests"]),
-        schedule=Schedule(row["zone"], time.fromisoformat(row["at"]), frozenset(int(day) for day in row["days"])),
+        schedule=_schedule(row["zone"], row["at"], row["days"]),
         papers=row["papers"],
         language=row["language"],
         when_quiet=WhenQuiet(row["when_quiet"]),
         again=row["again"],
     )
+
+
+@lru_cache(1024)
+def _schedule(zone: str, at: str, days: str) -> Schedule:
+    return Schedule(zone, time.fromisoformat(at), frozenset(map(int, days)))
 
 
 def subscriber_of(row: Mapping[str, Any]) -> Subscriber:
