@@ -69,6 +69,7 @@ class Deliveries:
         self._database = database
         self._contents = Contents()
         self._papers: Memory[str, Paper] = Memory(EDITIONS)
+        self._acquainted = False
 
     # -- planning
 
@@ -95,6 +96,9 @@ class Deliveries:
             rows = [planned(by_key[key], numbers, self._contents, lease) for key in sorted(by_key)]
             new = insert(connection, schema.deliveries, rows, ("id", "subscriber_id", "issue"))
             advance(connection, due, {digest.subscriber.id: digest.issue for digest in digests})
+        if new and not self._acquainted:
+            self._database.acquaint(schema.deliveries, len(new))
+            self._acquainted = True
         return sorted((row.id, by_key[row.subscriber_id, row.issue]) for row in new)
 
     def _freeze(self, connection: sa.Connection, digests: Sequence[Digest]) -> dict[str, int]:

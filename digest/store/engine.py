@@ -104,6 +104,19 @@ class Database:
         """An INSERT that knows `on_conflict_do_…` in this database's dialect."""
         return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
 
+    def acquaint(self, table: sa.Table, rows: int) -> None:
+        """Have PostgreSQL look at *table*, to which so many *rows* were just added, if it believes that it has fewer.
+
+        Its own look comes a minute after the first rows at best. Until then it guesses what is where, and may read all
+        of a table for a few of its rows.
+        """
+        if self.dialect != "postgresql":
+            return
+        believed = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
+        with self.writing(forgettable=True) as connection:
+            if connection.scalar(believed, {"name": table.name}) < rows:
+                connection.exec_driver_sql(f"ANALYZE {table.name}")
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
