@@ -7,13 +7,11 @@ prepared statement for each row.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.store.schema import Packed
@@ -43,20 +41,12 @@ def all_at_once(parameter: str, kinds: Kinds) -> Values:
     columns = [sa.column(name, sa.Text() if name in binary else kind) for name, kind in kinds.items()]
     text = sa.cast(sa.bindparam(parameter, type_=sa.Text), sa.JSON)
     rows = sa.func.json_to_recordset(text).table_valued(*columns).render_derived(name=parameter, with_types=True)
-    return {name: sa.func.decode(rows.c[name], "base64") if name in binary else rows.c[name] for name in kinds}
+    return {name: sa.func.decode(rows.c[name], "hex") if name in binary else rows.c[name] for name in kinds}
 
 
 def as_json(rows: Rows) -> str:
     """The text that `all_at_once` takes."""
-    return json.dumps(rows, default=_plain)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, date):  # or a datetime, with its offset
-        return value.isoformat()
-    raise TypeError(f"no column holds {value!r}")
+    return to_json(rows, bytes_mode="hex").decode()
 
 
 def insert(
