@@ -36,7 +36,7 @@ from digest.store.outbox import (
     digest_of,
     planned,
 )
-from digest.store.together import insert
+from digest.store.together import among, insert
 
 LOST = "lost by "
 """Before the owner of a claim that was taken away; the next claim overwrites it."""
@@ -109,7 +109,7 @@ class Deliveries:
         numbers: dict[str, int] = {}
         ids = sorted({paper.id for paper in papers.values()})
         for start in range(0, len(ids), 500):
-            rows = connection.execute(sa.select(p.id, p.no).where(p.id.in_(ids[start : start + 500])))
+            rows = connection.execute(sa.select(p.id, p.no).where(among(connection, p.id, ids[start : start + 500])))
             numbers |= {row.id: row.no for row in rows}
         values = [
             {"id": id_, "paper_no": numbers[paper.id], "data": codec.papers.dump_json(paper)}
@@ -145,7 +145,7 @@ class Deliveries:
     def _claims(self, connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Claim]:
         s = schema.subscribers.c
         columns = (s.id, s.token, s.state, s.origin, SUPPRESSED.label("suppressed"))
-        query = sa.select(*columns).where(s.id.in_({row.subscriber_id for row in rows}))
+        query = sa.select(*columns).where(among(connection, s.id, [row.subscriber_id for row in rows]))
         people = {row.id: row for row in connection.execute(query).all()}
         found = partial(self._editions, connection)
         contents = self._contents.read([row.content for row in rows], found)
@@ -276,15 +276,18 @@ class Deliveries:
         """Subscriber, issue and paper numbers of what these subscribers got, the oldest issue first."""
         d = schema.deliveries.c
         received = d.state.in_([s.value for s in RECEIVED])
-        query = sa.select(d.subscriber_id, d.issue, d.papers).where(d.subscriber_id.in_(sorted(subscriber_ids)))
-        for row in connection.execute(query.where(d.issue >= since, received).order_by(d.issue)):
+        theirs = among(connection, d.subscriber_id, subscriber_ids)
+        query = sa.select(d.subscriber_id, d.issue, d.papers).where(theirs, d.issue >= since, received)
+        for row in connection.execute(query.order_by(d.issue)):
             yield row.subscriber_id, row.issue, codec.unpack(row.papers)
 
     def _names(self, connection: sa.Connection, numbers: set[int]) -> dict[int, str]:
         """Paper number -> id."""
         p, ordered, names = schema.papers.c, sorted(numbers), dict[int, str]()
         for start in range(0, len(ordered), 500):
-            rows = connection.execute(sa.select(p.no, p.id).where(p.no.in_(ordered[start : start + 500])))
+            rows = connection.execute(
+                sa.select(p.no, p.id).where(among(connection, p.no, ordered[start : start + 500]))
+            )
             names |= {row.no: row.id for row in rows}
         return names
 
@@ -294,7 +297,7 @@ class Deliveries:
         last = sa.and_(s.id == d.subscriber_id, s.last_issue == d.issue)
         query = sa.select(d.subscriber_id, d.planned_at).join(schema.subscribers, last)
         with self._database.reading() as connection:
-            rows = connection.execute(query.where(s.id.in_(sorted(set(subscriber_ids)))))
+            rows = connection.execute(query.where(among(connection, s.id, subscriber_ids)))
             return {row.subscriber_id: row.planned_at for row in rows}
 
     def quiet(self, subscriber_ids: Iterable[int], since: date) -> dict[int, date]:
@@ -312,11 +315,11 @@ class Deliveries:
                 sa.func.max(sa.case((shown, d.issue))).label("shown"),
                 sa.func.max(sa.case((told, d.issue))).label("told"),
             )
-            .where(d.subscriber_id.in_(sorted(set(subscriber_ids))), d.issue >= since)
+            .where(d.issue >= since)
             .group_by(d.subscriber_id)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.where(among(connection, d.subscriber_id, subscriber_ids))).all()
         return {r.subscriber_id: r.shown or r.first for r in rows if not r.told or (r.shown and r.told < r.shown)}
 
     def find(self, subscriber_id: int, issue: date) -> tuple[Delivery, Digest | None] | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from digest.models import Paper
 from digest.store import codec, schema
 from digest.store.engine import Database
+from digest.store.together import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,14 @@ class Feedback:
         query = (
             sa.select(e.subscriber_id, e.verb, p.id, p.data)
             .join(schema.papers, p.no == e.paper_no)
-            .where(e.subscriber_id.in_(sorted(set(subscriber_ids))), e.verb.in_(["more", "less", "none"]))
+            .where(e.verb.in_(["more", "less", "none"]))
             .order_by(e.at, e.id)
         )
         if until is not None:
             query = query.where(e.at < until)
         latest: dict[int, dict[str, tuple[str, Any]]] = {}
         with self._database.reading() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(query.where(among(connection, e.subscriber_id, subscriber_ids))):
                 said = latest.setdefault(row.subscriber_id, {})
                 said.pop(row.id, None)
                 said[row.id] = (row.verb, row.data)

@@ -49,6 +49,14 @@ def as_json(rows: Rows) -> str:
     return to_json(rows, bytes_mode="hex").decode()
 
 
+def among(connection: sa.Connection, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """Whether *column* is one of *values*: many, and in PostgreSQL one parameter all the same."""
+    given = sorted(set(values))
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(given, sa.ARRAY(column.type)))
+    return column.in_(given)
+
+
 def insert(
     connection: sa.Connection, table: sa.Table, rows: Rows, returned: Sequence[str] = ()
 ) -> Sequence[sa.Row[Any]]:
