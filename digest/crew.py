@@ -1,13 +1,14 @@
 """Several processes for one pass on one machine, because one Python process uses one core.
 
-Each opens the parts for itself, chooses for its share of the readers, and then sends what waits in the outbox, whoever
-chose it. They are given the lock of an SQLite store: should their parent be killed, nobody else takes over before the
-last of them is done.
+Each opens the parts for itself, sends what waits in the outbox, whoever chose it, and chooses for its share of the
+readers. Should one die, their parent does what it left. They are given the lock of an SQLite store: should their parent
+be killed, nobody else takes over before the last of them is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from multiprocessing.connection import Connection
@@ -33,7 +34,7 @@ def crew(settings: Settings, processes: int, prepare: Callable[[], None], *, fix
 
 
 def _work(
-    settings: Settings, processes: int, prepare: Callable[[], None], fixed: bool, now: datetime, held: Held
+    settings: Settings, processes: int, prepare: Callable[[], None], fixed: bool, now: datetime, run: str, held: Held
 ) -> Iterator[Worked]:
     context = forks.context()
     hands = []
@@ -42,7 +43,7 @@ def _work(
         lock = None if held.descriptor is None else DupFd(held.descriptor)
         share = Share(number, processes)
         moment = now if fixed else None
-        process = context.Process(target=_hand, args=(prepare, settings, moment, share, theirs, lock))
+        process = context.Process(target=_hand, args=(prepare, settings, moment, run, share, theirs, lock))
         process.start()
         theirs.close()
         hands.append((process, ours))
@@ -52,11 +53,11 @@ def _work(
 
 
 def _outcome(ours: Connection) -> Worked:
-    """What one process did; its claims are taken over by the next pass if it died."""
+    """What one process did."""
     try:
         worked: Worked = ours.recv()
     except EOFError:  # it was killed, or said in the log what ended it
-        return Worked(Planned(), Delivered(stopped="a process of the crew died"))
+        return Worked(Planned(), Delivered(stopped="a process of the crew died"), died=True)
     return worked
 
 
@@ -64,6 +65,7 @@ def _hand(
     prepare: Callable[[], None],
     settings: Settings,
     moment: datetime | None,
+    run: str,
     share: Share,
     result: Connection,
     lock: Any,
@@ -73,4 +75,4 @@ def _hand(
     if lock is not None:
         lock.detach()  # ours now, until this process ends; where the parent is gone already, this fails
     with app.opened(settings, app.clock_at(moment)) as parts:
-        result.send(pipeline.work(parts, share))
+        result.send(pipeline.work(replace(parts, owner=parts.owner + run), share))

@@ -30,8 +30,9 @@ from digest.subscription import rights
 log = structlog.get_logger(__name__)
 
 
-Crew = Callable[[datetime, Held], Iterable[Worked]]
-"""Processes that choose and send, at that moment, while the lock is held; yields what each of them did."""
+Crew = Callable[[datetime, str, Held], Iterable[Worked]]
+"""Processes that choose and send, at that moment, while the lock is held, as owners whose names end in that string;
+yields what each of them did."""
 
 
 def run_once(
@@ -78,7 +79,7 @@ def run_for(
         if held.hold is Hold.TAKEN:
             return Report(clock(), taken=True)
         with opened(settings, clock, progress, stop=stop) as parts:
-            hands = partial(crew, parts.clock(), held) if crew else None
+            hands = partial(crew, parts.clock(), parts.owner, held) if crew else None
             report = pipeline.run(parts, people, alone=held.hold is Hold.ALONE, crew=hands)
             if not parts.stop.is_set():
                 afterwards(parts, report)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import structlog
 
@@ -16,7 +16,7 @@ from digest.models import Digest, Pick, Profile, SourceStatus, Subscriber, WhenQ
 from digest.pipeline import meaning
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
-from digest.store import EVERYBODY, LEASE, Claim, Learned, Lease, Opinions, Share
+from digest.store import EVERYBODY, LEASE, Claim, Learned, Lease, Opinions, Share, is_away, patient
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +61,10 @@ class Planned:
     shown: int = 0
     """Papers in all digests together."""
 
-    def __add__(self, other: Planned) -> Planned:
-        return Planned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    def __iadd__(self, other: Planned) -> Self:
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+        return self
 
 
 @dataclass(slots=True)
@@ -161,12 +163,31 @@ def plan_and_claim(parts: Parts, share: Share, report: Planned) -> Iterator[list
 
 def _blocks(parts: Parts, share: Share, keep: Callable[[Digests, Due], T], report: Planned) -> Iterator[T]:
     """Yields what *keep* returns for each block."""
-    now = parts.clock()
-    reading: Reading | None = None
-    parts.store.suppressions.stop_due(now)
-    while not parts.stop.is_set() and (people := parts.store.subscribers.due(now, BLOCK, share)):
-        reading = reading or read_day(parts)
-        yield _plan_block(reading, people, keep, report)
+    planning = _Planning(parts, share, report)
+    while not parts.stop.is_set() and (kept := planning.block(keep)):
+        yield kept[0]
+
+
+class _Planning:
+    """One pass over everybody of *share* who is due when it begins."""
+
+    def __init__(self, parts: Parts, share: Share, report: Planned) -> None:
+        self._parts, self._share, self._report = parts, share, report
+        self._now = parts.clock()
+        self._reading: Reading | None = None
+        parts.store.suppressions.stop_due(self._now)
+
+    @patient
+    def block(self, keep: Callable[[Digests, Due], T]) -> list[T]:
+        """Plan the next ones; returns what *keep* returned, or nothing when nobody is due any more."""
+        people = self._parts.store.subscribers.due(self._now, BLOCK, self._share)
+        if not people:
+            return []
+        self._reading = self._reading or read_day(self._parts)
+        report = Planned()  # counted only once the block is kept
+        kept = _plan_block(self._reading, people, keep, report)
+        self._report += report
+        return [kept]
 
 
 def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:
@@ -222,7 +243,9 @@ def _digests(
         chosen = [(p, issue, s) for (p, issue), s in zip(group, selections, strict=True)]
         quiet = reading.quiet([(p, issue) for p, issue, s in chosen if not picks_for(p.profile, s)])
         digests = [_digest(reading, p, issue, s, quiet.get(p.id)) for p, issue, s in chosen]
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            raise
         if len(group) == 1:
             report.failed += 1
             log.exception("choosing failed", subscriber=group[0][0].token)

@@ -49,6 +49,8 @@ class Worked:
 
     planned: Planned
     delivered: Delivered
+    died: bool = False
+    """The process was killed, or crashed: what it had in hand is still to be done."""
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ def run(
         roster: the operator's file, checked as a whole; None where there is none.
         alone: a lock proves that no other process is at work on this store.
         send: False stops before delivering, for a rehearsal.
-        crew: other processes that choose and send, instead of this one.
+        crew: other processes that choose and send, instead of this one; their names as owners end in ours.
     """
     report = Report(parts.clock())
     refresh(parts, roster, report)
@@ -145,8 +147,12 @@ def run(
         report.planned = plan(parts)
     elif crew is not None:
         parts.store.deliveries.recover(parts.clock(), parts.settings.unknown, alone=alone)
-        for worked in crew():
+        hands = list(crew())
+        for worked in hands:
             report.add(worked)
+        if any(worked.died for worked in hands):
+            parts.store.deliveries.release(parts.owner, parts.clock())
+            report.add(work(parts, alone=alone))
     else:
         report.add(work(parts, alone=alone))
     remember(parts, report)

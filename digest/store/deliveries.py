@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Literal
@@ -81,6 +81,7 @@ class Deliveries:
         """
         return len(self._plan(digests, due, None))
 
+    @patient
     def plan_claimed(self, digests: Sequence[Digest], due: Mapping[int, datetime], lease: Lease) -> list[Claim]:
         """The same for a planner that sends them itself: claims those that are new and to be mailed."""
         new = self._plan(digests, due, lease)
@@ -95,11 +96,26 @@ class Deliveries:
             numbers = self._freeze(connection, digests)
             rows = [planned(by_key[key], numbers, self._contents, lease) for key in sorted(by_key)]
             new = insert(connection, schema.deliveries, rows, ("id", "subscriber_id", "issue"))
+            ids = {(row.subscriber_id, row.issue): row.id for row in new}
+            if lease and len(ids) < len(rows):  # perhaps they were inserted before, and the database's answer was lost
+                ids |= self._held(connection, by_key, lease)
             advance(connection, due, {digest.subscriber.id: digest.issue for digest in digests})
-        if new and not self._acquainted:
-            self._database.acquaint(schema.deliveries, len(new))
+        if ids and not self._acquainted:
+            self._database.acquaint(schema.deliveries, len(ids))
             self._acquainted = True
-        return sorted((row.id, by_key[row.subscriber_id, row.issue]) for row in new)
+        return sorted((id_, by_key[key]) for key, id_ in ids.items())
+
+    def _held(
+        self, connection: sa.Connection, keys: Collection[tuple[int, date]], lease: Lease
+    ) -> dict[tuple[int, date], int]:
+        """Those of *keys* (subscriber and issue) that are claimed under this very *lease*, with their ids."""
+        d = schema.deliveries.c
+        claimed = sa.and_(d.state == DeliveryState.CLAIMED.value, d.owner == lease.owner, d.ready_at == lease.until)
+        query = sa.select(d.id, d.subscriber_id, d.issue).where(
+            among(connection, d.subscriber_id, [k[0] for k in keys])
+        )
+        found = {(row.subscriber_id, row.issue): row.id for row in connection.execute(query.where(claimed))}
+        return {key: id_ for key, id_ in found.items() if key in keys}
 
     def _freeze(self, connection: sa.Connection, digests: Sequence[Digest]) -> dict[str, int]:
         """Keep the picked papers as they are now; returns paper id -> number."""

@@ -139,7 +139,7 @@ def patient(
             try:
                 return method(self, *args, **kwargs)
             except sa.exc.DBAPIError as error:
-                if not _is_away(error) or time.monotonic() > deadline:
+                if not is_away(error) or time.monotonic() > deadline:
                     raise
                 log.warning("the database is away", waiting_to=method.__name__, reason=str(error.orig).strip())
             time.sleep(pause)
@@ -148,8 +148,10 @@ def patient(
     return until_back
 
 
-def _is_away(error: sa.exc.DBAPIError) -> bool:
+def is_away(error: Exception) -> bool:
     """Whether a connection was lost, or could not be made: such an error of psycopg has no SQLSTATE; or class 57P."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
     state: str | None = getattr(error.orig, "sqlstate", "")
     refused = isinstance(error, sa.exc.OperationalError) and (state is None or state.startswith("57P"))
     return refused or error.connection_invalidated
@@ -267,7 +269,7 @@ def _failed(error: sa.exc.DBAPIError) -> bool:
     code: int | None = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in _FAILURES
-    return _is_away(error) or str(getattr(error.orig, "sqlstate", ""))[:2] in {"53", "58", "XX"}
+    return is_away(error) or str(getattr(error.orig, "sqlstate", ""))[:2] in {"53", "58", "XX"}
 
 
 _FAILURES = {
