@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from digest import app
 from digest.cli import main
 from digest.cluster.worker import CONCURRENCY
-from digest.store.deliveries import LEASE
+from digest.store.outbox import LEASE
 from tests import clusters
 from tests.clusters import CONNECTIONS, DEATHS, addresses, rows, suffer
 from tests.databases import PostgreSQL, postgresql

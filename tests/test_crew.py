@@ -76,7 +76,8 @@ def test_the_lock_lives_as_long_as_the_last_process(program: Program, relay: Sin
     assert len(recipients(relay)) == READERS
 
 
-def test_a_process_that_dies_is_reported(program: Program, relay: Sink) -> None:
+def test_a_process_that_dies_is_reported_and_its_share_is_done(program: Program, relay: Sink) -> None:
+    program.set(unknown="hold")
     with running(program, "--processes", "2") as process:
         deadline = time.monotonic() + 60
         while len(relay.messages) < 5:
@@ -87,3 +88,6 @@ def test_a_process_that_dies_is_reported(program: Program, relay: Sink) -> None:
         report = json.loads(process.communicate()[0])
     assert report["stopped"] == "a process of the crew died"
     assert process.returncode == 1
+    assert set(recipients(relay).values()) == {1}
+    in_hand = program.settings.smtp_connections
+    assert READERS - in_hand <= len(recipients(relay)) <= READERS

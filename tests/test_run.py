@@ -123,6 +123,21 @@ def test_our_own_fault_stops_the_run_and_costs_nobody(program: Program, relay: S
     assert program.run("2026-02-04T06:01Z").delivered[DeliveryState.SENT] == 3
 
 
+def test_whose_turn_had_not_come_when_the_relay_failed_has_their_papers_chosen(
+    program: Program, relay: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Choosing goes with sending, block by block; but what is due is chosen when it is due."""
+    monkeypatch.setattr(sys.modules["digest.pipeline.plan"], "BLOCK", 2)
+    program.roster(entries(*(f"reader{n}@example.org" for n in range(7)), zone="Europe/Berlin"))
+    relay.answers["MAIL"] = "550 5.7.1 sender not allowed"
+    report = program.run(SEVEN)
+    assert (report.planned.issues, report.planned.waiting) == (7, 0)
+    assert report.failed
+    relay.answers.clear()
+    report = program.run("2026-02-04T09:00Z")
+    assert (report.planned.issues, report.delivered.states) == (0, {DeliveryState.SENT: 7})
+
+
 def test_a_relay_that_has_had_enough_gets_fewer_connections(program: Program, relay: Sink) -> None:
     people = [f"reader{n}@example.org" for n in range(90)]
     program.roster(entries(*people, zone="Europe/Berlin"))

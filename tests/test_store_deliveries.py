@@ -32,8 +32,7 @@ from digest.models import (
     SubscriberState,
     Topic,
 )
-from digest.store import Beginning, Claim, Outcome, Store, open_store
-from digest.store.deliveries import LEASE
+from digest.store import LEASE, Beginning, Claim, Lease, Outcome, Store, open_store
 from digest.store.outbox import LIFE
 from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
@@ -168,6 +167,84 @@ def test_a_digest_comes_out_as_it_went_in(store: Store) -> None:
     claim = claimed(store, NOON + HOUR)
     assert claim.digest == digest
     assert (claim.allowed, claim.attempts, claim.resends, claim.sha256) == (True, 1, 0, "")
+
+
+def test_a_planner_that_sends_has_claimed_what_it_planned(store: Store) -> None:
+    """It goes on with what it has in memory, and whoever takes over after its death reads the same."""
+    liked = known(store, a_paper())
+    profile = Profile("ada@example.org", "Ada", Interests(topics=(Topic("owls"),), liked=(liked.id,)))
+    store.subscribers.sync([profile, Profile("bo@example.org")], NOON)
+    ada, bo = store.subscribers.everyone()
+    digests = [
+        a_digest(
+            a_pick(known(store, a_paper()), score=1 / 3),
+            subscriber=Subscriber(p.id, p.token, p.profile, p.state, p.origin),
+        )
+        for p in (ada, bo)
+    ]
+    quiet = replace(digests[1], picks=())
+    due = {ada.id: NOON + DAY, bo.id: NOON + DAY}
+    [claim] = store.deliveries.plan_claimed([digests[0], quiet], due, Lease(ME, NOON + LEASE))
+    assert (claim.allowed, claim.suppressed, claim.attempts, claim.resends, claim.sha256) == (True, False, 1, 0, "")
+    assert store.deliveries.counts() == {"claimed": 1, "empty": 1}
+    assert store.subscribers.by_ids(due)[ada.id].next_due_at == NOON + DAY
+    assert store.deliveries.claim(NOON + LEASE - MINUTE, "worker 2", 10) == []
+    again = claimed(store, NOON + LEASE, "worker 2")
+    assert (again.id, again.attempts) == (claim.id, 2)
+    assert again.digest == claim.digest
+    assert store.deliveries.mark([Beginning(claim.id, "", "", NOON + HOUR)], [], ME) == set(), "it is another's now"
+
+
+def test_two_planners_that_send_never_claim_the_same(store: Store) -> None:
+    digests = [a_digest(a_pick(known(store, a_paper())), subscriber=reader) for reader in people(store, 100)]
+
+    def plan(owner: str, order: int) -> list[int]:
+        mine = store.deliveries.plan_claimed(digests[::order], {}, Lease(owner, NOON + LEASE))
+        return [claim.id for claim in mine]
+
+    one, two = at_once([lambda: plan(ME, 1), lambda: plan("worker 2", -1)])
+    assert len(one) + len(two) == len({*one, *two}) == 100
+
+
+def test_what_was_planned_before_the_answer_was_lost_is_claimed_all_the_same(store: Store) -> None:
+    """The same call once more, as after a connection that died in its commit; another claim gives nothing."""
+    digests = [a_digest(a_pick(known(store, a_paper())), subscriber=reader) for reader in people(store, 3)]
+    first = store.deliveries.plan_claimed(digests[:2], {}, Lease(ME, NOON + LEASE))
+    assert len(first) == 2
+    assert store.deliveries.plan_claimed(digests[:2], {}, Lease(ME, NOON + LEASE)) == first
+    assert len(store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + LEASE))) == 3
+    assert store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + HOUR)) == []
+    assert store.deliveries.plan_claimed(digests, {}, Lease("worker 2", NOON + LEASE)) == []
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_planner_waits_for_a_database_that_goes_away(store: Store) -> None:
+    """Its line is cut when the digests are written but not committed."""
+    digests = [a_digest(a_pick(known(store, a_paper())), subscriber=reader) for reader in people(store, 3)]
+    engine = store.deliveries._database.engine
+    cuts: list[bool] = []
+
+    def cut(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "INTO deliveries" in statement and not cuts:
+            pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+            with engine.connect() as other:
+                cuts.append(other.scalar(sa.text(f"SELECT pg_terminate_backend({pid})")))
+
+    sa.event.listen(engine, "after_cursor_execute", cut)
+    claims = store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + LEASE))
+    assert cuts == [True]
+    assert len(claims) == 3
+    assert store.deliveries.counts() == {"claimed": 3}
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_knows_the_outbox_after_the_first_block(store: Store) -> None:
+    """Else it reads all of it for each block of readers, until its own look a minute later."""
+    planned(store, 600)
+    with store.deliveries._database.reading() as connection:
+        assert connection.scalar(sa.text("SELECT reltuples FROM pg_class WHERE relname = 'deliveries'")) == 600
 
 
 def test_a_digest_is_frozen_at_planning(store: Store) -> None:
