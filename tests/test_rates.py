@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -204,3 +205,25 @@ def test_two_programs_keep_one_rate(program: Program, relay: Sink, database_url:
     assert [process.wait(60) for process in both] == [0, 0]
     assert sorted(m.recipients[0] for m in relay.messages) == sorted(f"p{n}@example.org" for n in range(30))
     assert time.monotonic() - started >= 2.8, "30 messages at 10 a second"
+
+
+def test_each_message_leaves_when_its_turn_has_come(program: Program, relay: Sink) -> None:
+    """Digests are written many at once; those that have to be spaced are not."""
+    program.set(smtp_rate=10)
+    program.roster(entries(*(f"p{n}@example.org" for n in range(8))))
+    arrived: dict[int, float] = {}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            arrived.setdefault(len(relay.messages), time.monotonic())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        program.run("2026-02-04T07:00Z")
+    finally:
+        done.set()
+        watcher.join()
+    first, sixth = (min(when for count, when in arrived.items() if count >= number) for number in (1, 6))
+    assert sixth - first > 0.3, "five places of a tenth of a second, of which two connections are one ahead"

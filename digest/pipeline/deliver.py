@@ -146,7 +146,8 @@ class _Run:
     def _ready(self) -> Iterator[_Ready]:
         """What is to be sent, written; whatever cannot be sent is settled on the way."""
         claims = self._claims()
-        while some := list(islice(claims, AT_ONCE)):
+        at_once = 1 if self._parts.turns.spaced else AT_ONCE  # whose turn has come, is sent at once
+        while some := list(islice(claims, at_once)):
             written = [self._held_back(claim) or self._written(claim) for claim in some]
             for found in [self._prepared(each) if isinstance(each, _Ready) else each for each in written]:
                 if isinstance(found, _Ready):

@@ -44,6 +44,11 @@ class Turns:
         relay = {"relay": settings.smtp_rate} if settings.smtp_rate else {}
         return cls(store, relay | domains, settings.warm_up)
 
+    @property
+    def spaced(self) -> bool:
+        """Whether messages wait here for their turn."""
+        return bool(self.per_second)
+
     def wait(self, recipient: str) -> float:
         """Wait for the turn of a message to *recipient* and give back 0; or seconds after which to ask again."""
         now = self.clock()

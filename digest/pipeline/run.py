@@ -182,6 +182,8 @@ def work(parts: Parts, share: Share = EVERYBODY, *, alone: bool = False) -> Work
 
     See `run` for *alone*.
     """
+    if parts.turns.spaced:  # what waits for its turn is not claimed for long
+        return Worked(plan(parts, share), deliver(parts, alone=alone))
     planned = Planned()
     delivered = deliver(parts, plan_and_claim(parts, share, planned), alone=alone)
     if delivered.stopped:  # it will go out when that is mended, and was chosen when it was due
