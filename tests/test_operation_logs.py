@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -75,3 +76,15 @@ def cron(program: Program, moment: str) -> str:
 )
 def test_domains_stay(text: str, kept: str) -> None:
     assert without_addresses(text) == kept
+
+
+def test_a_log_is_lines_of_json_whatever_stands_in_it() -> None:
+    """The name of a file may be no UTF-8, and a value may be of any kind."""
+    logging = "from digest.cli.common import configure_logs; configure_logs(verbose=False, terminal=False)"
+    events = "log.info('read', path='caf\\udce9'); log.info('sent', reply='grüß', by=object)"
+    code = f"{logging}; import structlog; log = structlog.get_logger(); {events}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    read, sent = map(json.loads, done.stderr.splitlines())
+    assert (read["event"], read["path"], read["level"]) == ("read", "caf\udce9", "info")
+    assert (sent["reply"], sent["by"]) == ("grüß", "<class 'object'>")
+    assert "grüß" in done.stderr, "to be searched for"
