@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
 
 import structlog
 
@@ -145,23 +144,27 @@ class _Run:
 
     def _ready(self) -> Iterator[_Ready]:
         """What is to be sent, written; whatever cannot be sent is settled on the way."""
-        claims = self._claims()
         at_once = 1 if self._parts.turns.spaced else AT_ONCE  # whose turn has come, is sent at once
-        while some := list(islice(claims, at_once)):
-            written = [self._held_back(claim) or self._written(claim) for claim in some]
-            for found in [self._prepared(each) if isinstance(each, _Ready) else each for each in written]:
-                if isinstance(found, _Ready):
-                    yield found
-                else:
-                    self._finish(found)
+        for claims in self._claims():
+            for start in range(0, len(claims), at_once):
+                for found in self._made(claims[start : start + at_once]):
+                    if isinstance(found, _Ready):
+                        yield found
+                    else:
+                        self._finish(found)
 
-    def _claims(self) -> Iterator[Claim]:
+    def _claims(self) -> Iterator[Sequence[Claim]]:
         while not self._stopping:
             waiting = self._parts.store.deliveries.claim(self._parts.clock(), self._parts.owner, BATCH)
             claims: Sequence[Claim] | None = waiting or next(self._more, None)
             if claims is None:
                 return
-            yield from claims
+            yield claims
+
+    def _made(self, claims: Sequence[Claim]) -> list[_Ready | Outcome]:
+        """What becomes of each, step by step for all of them."""
+        written = [self._held_back(claim) or self._written(claim) for claim in claims]
+        return [self._prepared(each) if isinstance(each, _Ready) else each for each in written]
 
     def _held_back(self, claim: Claim) -> Outcome | None:
         now = self._parts.clock()
