@@ -140,7 +140,6 @@ def prepared(database: str, readers: int, relay: str, connections: int) -> Itera
             environment["DIGEST_DATABASE_URL"] = stack.enter_context(server.fresh())
         (home / "subscribers.yaml").write_text(roster(readers))
         run(environment, "run", "--at", BEFORE)
-        time.sleep(PAUSE)
         yield environment
 
 
@@ -158,6 +157,7 @@ def whole_program(database: str, processes: int, readers: int, relay: str, conne
     with prepared(database, readers, relay, connections) as environment:
         reports: list[str] = []
         options = ("run", "--at", DUE, "--json", "--processes", str(processes))
+        time.sleep(PAUSE)
         cost = timed(readers, lambda: reports.append(run(environment, *options)))
         report = json.loads(reports[0])
     sent, picks = report["delivered"].get("sent", 0), report["planned"]["shown"] / readers

@@ -32,8 +32,8 @@ from digest.models import (
     SubscriberState,
     Topic,
 )
-from digest.store import LEASE, Beginning, Claim, Lease, Outcome, Store, open_store
-from digest.store.outbox import LIFE
+from digest.store import Beginning, Claim, Outcome, Store, open_store
+from digest.store.outbox import LEASE, LIFE
 from tests.make import NOON, a_digest, a_paper, a_pick, token_of
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ def test_a_planner_that_sends_has_claimed_what_it_planned(store: Store) -> None:
     ]
     quiet = replace(digests[1], picks=())
     due = {ada.id: NOON + DAY, bo.id: NOON + DAY}
-    [claim] = store.deliveries.plan_claimed([digests[0], quiet], due, Lease(ME, NOON + LEASE))
+    [claim] = store.deliveries.plan_claimed([digests[0], quiet], due, NOON, ME)
     assert (claim.allowed, claim.suppressed, claim.attempts, claim.resends, claim.sha256) == (True, False, 1, 0, "")
     assert store.deliveries.counts() == {"claimed": 1, "empty": 1}
     assert store.subscribers.by_ids(due)[ada.id].next_due_at == NOON + DAY
@@ -199,7 +199,7 @@ def test_two_planners_that_send_never_claim_the_same(store: Store) -> None:
     digests = [a_digest(a_pick(known(store, a_paper())), subscriber=reader) for reader in people(store, 100)]
 
     def plan(owner: str, order: int) -> list[int]:
-        mine = store.deliveries.plan_claimed(digests[::order], {}, Lease(owner, NOON + LEASE))
+        mine = store.deliveries.plan_claimed(digests[::order], {}, NOON, owner)
         return [claim.id for claim in mine]
 
     one, two = at_once([lambda: plan(ME, 1), lambda: plan("worker 2", -1)])
@@ -209,12 +209,12 @@ def test_two_planners_that_send_never_claim_the_same(store: Store) -> None:
 def test_what_was_planned_before_the_answer_was_lost_is_claimed_all_the_same(store: Store) -> None:
     """The same call once more, as after a connection that died in its commit; another claim gives nothing."""
     digests = [a_digest(a_pick(known(store, a_paper())), subscriber=reader) for reader in people(store, 3)]
-    first = store.deliveries.plan_claimed(digests[:2], {}, Lease(ME, NOON + LEASE))
+    first = store.deliveries.plan_claimed(digests[:2], {}, NOON, ME)
     assert len(first) == 2
-    assert store.deliveries.plan_claimed(digests[:2], {}, Lease(ME, NOON + LEASE)) == first
-    assert len(store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + LEASE))) == 3
-    assert store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + HOUR)) == []
-    assert store.deliveries.plan_claimed(digests, {}, Lease("worker 2", NOON + LEASE)) == []
+    assert store.deliveries.plan_claimed(digests[:2], {}, NOON, ME) == first
+    assert len(store.deliveries.plan_claimed(digests, {}, NOON, ME)) == 3
+    assert store.deliveries.plan_claimed(digests, {}, NOON + MINUTE, ME) == []
+    assert store.deliveries.plan_claimed(digests, {}, NOON, "worker 2") == []
 
 
 @pytest.mark.pg
@@ -232,7 +232,7 @@ def test_a_planner_waits_for_a_database_that_goes_away(store: Store) -> None:
                 cuts.append(other.scalar(sa.text(f"SELECT pg_terminate_backend({pid})")))
 
     sa.event.listen(engine, "after_cursor_execute", cut)
-    claims = store.deliveries.plan_claimed(digests, {}, Lease(ME, NOON + LEASE))
+    claims = store.deliveries.plan_claimed(digests, {}, NOON, ME)
     assert cuts == [True]
     assert len(claims) == 3
     assert store.deliveries.counts() == {"claimed": 3}

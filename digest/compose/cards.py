@@ -29,7 +29,7 @@ from digest.models import Paper, Pick, Reason, Section
 KEPT = 4096
 """Cards in memory, about 10 KB each: several days of papers in several languages."""
 KNOWN = 8192
-"""Picks in memory, with their cards about 5 KB each."""
+"""Picks in memory, about 1 KB each beside their cards, which they share."""
 LONGEST_ID = 300
 """Letters; a feed's guid may be longer, but then has no place in a link."""
 INDENT = "    "

@@ -16,7 +16,7 @@ from digest.models import Digest, Pick, Profile, SourceStatus, Subscriber, WhenQ
 from digest.pipeline import meaning
 from digest.pipeline.parts import Parts
 from digest.ranking import Pool, Reader, Selection, Statistics
-from digest.store import EVERYBODY, LEASE, Claim, Learned, Lease, Opinions, Share, is_away, patient
+from digest.store import EVERYBODY, Claim, Learned, Opinions, Share, is_away, patient
 
 log = structlog.get_logger(__name__)
 
@@ -155,8 +155,7 @@ def plan_and_claim(parts: Parts, share: Share, report: Planned) -> Iterator[list
     """
 
     def keep(digests: Digests, due: Due) -> list[Claim]:
-        lease = Lease(parts.owner, parts.clock() + LEASE)
-        return parts.store.deliveries.plan_claimed(digests, due, lease)
+        return parts.store.deliveries.plan_claimed(digests, due, parts.clock(), parts.owner)
 
     return _blocks(parts, share, keep, report)
 
@@ -164,8 +163,8 @@ def plan_and_claim(parts: Parts, share: Share, report: Planned) -> Iterator[list
 def _blocks(parts: Parts, share: Share, keep: Callable[[Digests, Due], T], report: Planned) -> Iterator[T]:
     """Yields what *keep* returns for each block."""
     planning = _Planning(parts, share, report)
-    while not parts.stop.is_set() and (kept := planning.block(keep)):
-        yield kept[0]
+    while not parts.stop.is_set() and (kept := planning.block(keep)) is not None:
+        yield kept
 
 
 class _Planning:
@@ -178,16 +177,16 @@ class _Planning:
         parts.store.suppressions.stop_due(self._now)
 
     @patient
-    def block(self, keep: Callable[[Digests, Due], T]) -> list[T]:
-        """Plan the next ones; returns what *keep* returned, or nothing when nobody is due any more."""
+    def block(self, keep: Callable[[Digests, Due], T]) -> T | None:
+        """Plan the next ones; returns what *keep* returned, or None when nobody is due any more."""
         people = self._parts.store.subscribers.due(self._now, BLOCK, self._share)
         if not people:
-            return []
+            return None
         self._reading = self._reading or read_day(self._parts)
         report = Planned()  # counted only once the block is kept
         kept = _plan_block(self._reading, people, keep, report)
         self._report += report
-        return [kept]
+        return kept
 
 
 def digest_for(reading: Reading, person: Subscriber, issue: date) -> Digest:

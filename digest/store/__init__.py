@@ -34,7 +34,7 @@ from digest.store.feedback import Event, Feedback, Opinions
 from digest.store.letters import Letter, Letters
 from digest.store.limits import Limit, Limits
 from digest.store.lock import Held, Hold, hold
-from digest.store.outbox import LEASE, Beginning, Claim, Lease, Outcome
+from digest.store.outbox import Beginning, Claim, Outcome
 from digest.store.papers import Papers, Stored
 from digest.store.person import address, key_of
 from digest.store.rates import Pace, Rates
@@ -52,7 +52,6 @@ from digest.store.vectors import Vectors
 __all__ = [
     "EVERYBODY",
     "JOURNAL",
-    "LEASE",
     "Asked",
     "Beginning",
     "Claim",
@@ -60,7 +59,6 @@ __all__ = [
     "Held",
     "Hold",
     "Learned",
-    "Lease",
     "Letter",
     "Limit",
     "Opinions",

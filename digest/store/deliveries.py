@@ -82,9 +82,11 @@ class Deliveries:
         return len(self._plan(digests, due, None))
 
     @patient
-    def plan_claimed(self, digests: Sequence[Digest], due: Mapping[int, datetime], lease: Lease) -> list[Claim]:
-        """The same for a planner that sends them itself: claims those that are new and to be mailed."""
-        new = self._plan(digests, due, lease)
+    def plan_claimed(
+        self, digests: Sequence[Digest], due: Mapping[int, datetime], now: datetime, owner: str
+    ) -> list[Claim]:
+        """The same for an *owner* that sends them itself: claims those that are new and to be mailed."""
+        new = self._plan(digests, due, Lease(owner, now + LEASE))
         return [claim_of(id_, digest) for id_, digest in new if digest.worth_mailing]
 
     def _plan(
@@ -184,7 +186,8 @@ class Deliveries:
         known = {id_: paper for id_ in ids if (paper := self._papers.get(id_))}
         missing = sorted(set(ids) - known.keys())
         for start in range(0, len(missing), 500):
-            rows = connection.execute(sa.select(e.id, e.data).where(e.id.in_(missing[start : start + 500])))
+            some = among(connection, e.id, missing[start : start + 500])
+            rows = connection.execute(sa.select(e.id, e.data).where(some))
             for row in rows:
                 self._papers[row.id] = known[row.id] = codec.papers.load_json(row.data)
         return known

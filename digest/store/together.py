@@ -68,16 +68,19 @@ def insert(
     if not rows:
         return []
     columns = [table.c[name] for name in returned]
-    if connection.dialect.name != "postgresql":
-        statement: Any = sqlite.insert(table).on_conflict_do_nothing()
-        result = connection.execute(statement.returning(*columns) if columns else statement, rows)
-    else:
+    statement: sa.Insert
+    given: Any = rows
+    if connection.dialect.name == "postgresql":
         kinds: Kinds = {name: table.c[name].type for name in rows[0]}
         chosen = sa.select(*all_at_once(ROWS, kinds).values())
         statement = postgresql.insert(table).from_select([*kinds], chosen).on_conflict_do_nothing()
-        text = as_json(_packed(rows, kinds, connection.dialect))
-        result = connection.execute(statement.returning(*columns) if columns else statement, {ROWS: text})
-    return result.all() if columns else []
+        given = {ROWS: as_json(_packed(rows, kinds, connection.dialect))}
+    else:
+        statement = sqlite.insert(table).on_conflict_do_nothing()
+    if not columns:
+        connection.execute(statement, given)
+        return []
+    return connection.execute(statement.returning(*columns), given).all()
 
 
 def _packed(rows: Rows, kinds: Kinds, dialect: sa.Dialect) -> Rows:
