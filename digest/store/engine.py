@@ -65,7 +65,6 @@ class Database:
             self._hasty = sa.create_engine(
                 engine.url, isolation_level="AUTOCOMMIT", pool_use_lifo=True, hide_parameters=True
             )
-            sa.event.listen(self._hasty, "connect", _find_by_key)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -276,13 +275,6 @@ _FAILURES = {
     *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
     *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB),
 }
-
-
-def _find_by_key(connection: Any, _record: Any) -> None:
-    """A plan is kept as long as its connection: one made while a table was small would read all of it for ever."""
-    with connection.cursor() as cursor:
-        for way in ("seqscan", "hashjoin", "mergejoin"):
-            cursor.execute(f"SET enable_{way} TO off")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
